@@ -1,0 +1,82 @@
+//! The number types that losses come in.
+
+/// A type of losses: `f32` or `f64`. Sealed; the methods are not part of the public interface.
+pub trait Float: private::Sealed {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+pub(crate) mod private {
+    /// What the kernels need of a float type.
+    pub trait Sealed: Copy + PartialOrd + core::fmt::Debug {
+        /// The largest magnitude that a loss may have.
+        const LARGEST: Self;
+        /// Half of the type's largest value: factors and clipped losses stay below it, so that
+        /// neither they nor their products overflow.
+        const CEILING: f64;
+        const ZERO: Self;
+        const ONE: Self;
+        fn to_f64(self) -> f64;
+        /// The nearest value of this type.
+        fn from_f64(value: f64) -> Self;
+        /// The largest value of this type that is not above `value`.
+        fn floor_of(value: f64) -> Self;
+        /// The smallest value of this type that is not below `value`.
+        fn ceil_of(value: f64) -> Self;
+        fn abs(self) -> Self;
+    }
+
+    impl Sealed for f32 {
+        const LARGEST: Self = f32::MAX;
+        const CEILING: f64 = f32::MAX as f64 / 2.0;
+        const ZERO: Self = 0.0;
+        const ONE: Self = 1.0;
+        fn to_f64(self) -> f64 {
+            f64::from(self)
+        }
+        fn from_f64(value: f64) -> Self {
+            value as f32
+        }
+        fn floor_of(value: f64) -> Self {
+            let near = value as f32;
+            if f64::from(near) > value {
+                near.next_down()
+            } else {
+                near
+            }
+        }
+        fn ceil_of(value: f64) -> Self {
+            let near = value as f32;
+            if f64::from(near) < value {
+                near.next_up()
+            } else {
+                near
+            }
+        }
+        fn abs(self) -> Self {
+            f32::abs(self)
+        }
+    }
+
+    impl Sealed for f64 {
+        const LARGEST: Self = crate::LARGEST_LOSS;
+        const CEILING: f64 = f64::MAX / 2.0;
+        const ZERO: Self = 0.0;
+        const ONE: Self = 1.0;
+        fn to_f64(self) -> f64 {
+            self
+        }
+        fn from_f64(value: f64) -> Self {
+            value
+        }
+        fn floor_of(value: f64) -> Self {
+            value
+        }
+        fn ceil_of(value: f64) -> Self {
+            value
+        }
+        fn abs(self) -> Self {
+            f64::abs(self)
+        }
+    }
+}
