@@ -1,0 +1,147 @@
+//! Supersampling of CIFAR-10 with adaptive learning rate clipping.
+
+mod arguments;
+
+use anyhow::{Result, ensure};
+use arguments::{Cli, Command, DemoArgs, EvaluateArgs, TrainArgs};
+use clap::Parser;
+use experiments::device::{available_threads, thread_pool};
+use experiments::figure::samples;
+use experiments::progress::{RunProgress, stop_on_ctrl_c};
+use experiments::summary::Outcome;
+use experiments::supersample::{Data, DemoOptions, Settings, Start, demo, evaluate_file, train};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse()
+        .command
+        .unwrap_or(Command::Demo(DemoArgs::default()))
+    {
+        Command::Demo(args) => run_demo(args),
+        Command::Train(args) => run_train(args),
+        Command::Evaluate(args) => run_evaluate(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder that was asked for, else the one that the downloader fills, else none.
+fn data_folder(asked: Option<PathBuf>) -> Option<PathBuf> {
+    let downloaded = Path::new("data/cifar10");
+    asked.or_else(|| downloaded.is_dir().then(|| downloaded.to_path_buf()))
+}
+
+fn run_demo(args: DemoArgs) -> Result<ExitCode> {
+    stop_on_ctrl_c();
+    let started = std::time::Instant::now();
+    let options = DemoOptions {
+        data: data_folder(args.data),
+        steps: args.steps,
+        seeds: args.seeds,
+        width: args.width,
+        jobs: args.threads.unwrap_or_else(available_threads),
+        out: args.out,
+    };
+    let (folder, table) = demo(&options)?;
+    println!("\n{table}");
+    println!(
+        "{:.0} seconds. Look at {} (and .svg) and {}.",
+        started.elapsed().as_secs_f64(),
+        folder.join("curves.png").display(),
+        folder.join("samples.png").display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_train(args: TrainArgs) -> Result<ExitCode> {
+    stop_on_ctrl_c();
+    let start = if args.resume {
+        Start::Resume
+    } else {
+        Start::New
+    };
+    let base = match start {
+        Start::New => Settings {
+            data: data_folder(None),
+            ..Settings::default()
+        },
+        Start::Resume => experiments::supersample::read_settings(&args.out)?,
+    };
+    let settings = args.over(base);
+    settings.check()?;
+    let data = Data::open(&settings)?;
+    println!("Pictures: {}.", data.train.source());
+    let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
+    let summary = pool.install(|| {
+        let name = args
+            .out
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut progress = RunProgress::new(&Default::default(), &name, settings.steps);
+        train(&settings, &data, &args.out, start, &mut progress)
+    })?;
+    println!("{}", summary.message);
+    let number = |value: Option<f64>| value.map_or_else(|| "none".into(), |x| format!("{x:.4}"));
+    println!(
+        "final mean loss: raw {}, unclipped {}; largest raw {}; {} losses clipped, {} steps \
+         skipped; {:.1} seconds; records in {}",
+        number(summary.final_mean_raw),
+        number(summary.final_mean_unclipped),
+        number(summary.max_raw),
+        summary.clipped_total,
+        summary.skipped_total,
+        summary.seconds,
+        args.out.display()
+    );
+    Ok(match summary.outcome {
+        Outcome::Interrupted => ExitCode::from(130),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
+    let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
+    let picture = args
+        .out
+        .unwrap_or_else(|| args.checkpoint.with_extension("png"));
+    ensure!(
+        !picture.exists() || args.force,
+        "{}: is there already; give another file with --out, or --force to replace it",
+        picture.display()
+    );
+    let asked = data_folder(args.data);
+    let (settings, evaluation) = pool.install(|| {
+        let data = |trained: &Settings| {
+            let data = asked.or_else(|| trained.data.clone());
+            let data = Data::open(&Settings {
+                data,
+                pictures: None,
+                ..trained.clone()
+            })?;
+            println!("Pictures: {}.", data.test.source());
+            Ok(data)
+        };
+        evaluate_file(&args.checkpoint, data, args.device)
+    })?;
+    println!(
+        "mean test loss {:.4} ({:?}, raw), PSNR {:.2} dB (the blurred input: {:.2} dB), {} pictures",
+        evaluation.mean_loss,
+        settings.loss,
+        evaluation.psnr,
+        evaluation.input_psnr,
+        evaluation.count
+    );
+    let titles = ["input", "output", "target"].map(str::to_owned);
+    let rows: Vec<_> = evaluation.samples.into_iter().map(Vec::from).collect();
+    samples::write(&picture, &titles, &rows)?;
+    println!("pictures: {}", picture.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,162 @@
+//! Learning curves in panels side by side, as PNG and SVG.
+
+use super::{FONT, prepare_font, write_png};
+use crate::files::write_whole;
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use std::path::Path;
+
+/// One curve.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// The arm: curves of one arm share a colour and one line in the legend.
+    pub arm: usize,
+    /// Step and loss.
+    pub points: Vec<(f64, f64)>,
+    /// Whether training ended here because losses were not finite any more.
+    pub broke: bool,
+}
+
+/// Curves over one pair of axes.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Above the panel.
+    pub title: String,
+    /// The curves.
+    pub curves: Vec<Curve>,
+}
+
+/// A figure.
+#[derive(Clone, Debug)]
+pub struct Curves {
+    /// Side by side, with the same axes.
+    pub panels: Vec<Panel>,
+    /// The names of the arms.
+    pub arms: Vec<String>,
+    /// Below the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+}
+
+/// Dark enough on white, and told apart by colour-blind readers too.
+const COLOURS: [RGBColor; 4] = [
+    RGBColor(213, 94, 0),
+    RGBColor(0, 90, 181),
+    RGBColor(0, 120, 80),
+    RGBColor(120, 60, 140),
+];
+const PANEL: (u32, u32) = (860, 680);
+
+impl Curves {
+    /// Writes `name.png` and `name.svg` into a folder.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
+        prepare_font();
+        let (width, height) = (PANEL.0 * self.panels.len() as u32, PANEL.1);
+        let mut pixels = vec![0; (width * height * 3) as usize];
+        self.draw(BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())?;
+        write_png(&folder.join(format!("{name}.png")), &pixels, width, height)?;
+        let mut text = String::new();
+        self.draw(SVGBackend::with_string(&mut text, (width, height)).into_drawing_area())?;
+        write_whole(&folder.join(format!("{name}.svg")), text.as_bytes())
+    }
+
+    /// The lowest and the highest finite loss, a little widened, for logarithmic axes.
+    fn range(&self) -> (f64, f64) {
+        let points = self.panels.iter().flat_map(|panel| &panel.curves);
+        let losses = points.flat_map(|curve| &curve.points).map(|point| point.1);
+        let positive = losses.filter(|loss| loss.is_finite() && *loss > 0.0);
+        let (low, high) = positive.fold((f64::INFINITY, 0.0_f64), |(low, high), loss| {
+            (low.min(loss), high.max(loss))
+        });
+        if low > high {
+            (1.0, 10.0)
+        } else {
+            (low / 1.2, high.min(low * 1e4) * 1.2)
+        }
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: DrawingArea<B, Shift>) -> Result<()> {
+        let failed = |error: DrawingAreaErrorKind<B::ErrorType>| anyhow!("figure: {error}");
+        area.fill(&WHITE).map_err(failed)?;
+        let (low, high) = self.range();
+        let points = self.panels.iter().flat_map(|panel| &panel.curves);
+        let last = points
+            .filter_map(|curve| curve.points.last())
+            .map(|point| point.0);
+        let last = last.fold(1.0, f64::max);
+        for (number, (panel, area)) in self
+            .panels
+            .iter()
+            .zip(area.split_evenly((1, self.panels.len())))
+            .enumerate()
+        {
+            let mut chart = ChartBuilder::on(&area)
+                .caption(&panel.title, (FONT, 34))
+                .margin(18)
+                .margin_right(36)
+                .x_label_area_size(84)
+                .y_label_area_size(110)
+                .build_cartesian_2d(0.0..last, (low..high).log_scale())
+                .map_err(failed)?;
+            chart
+                .configure_mesh()
+                .x_desc(&self.x_label)
+                .y_desc(if number == 0 { &self.y_label } else { "" })
+                .x_labels(5)
+                .y_labels(8)
+                .label_style((FONT, 28))
+                .axis_desc_style((FONT, 30))
+                .light_line_style(RGBColor(244, 244, 244))
+                .bold_line_style(RGBColor(225, 225, 225))
+                .x_label_formatter(&|x| format!("{x:.0}"))
+                .y_label_formatter(&|y| short(*y))
+                .draw()
+                .map_err(failed)?;
+            let mut named = vec![false; self.arms.len()];
+            for curve in &panel.curves {
+                let colour = COLOURS[curve.arm % COLOURS.len()];
+                let style = colour.stroke_width(4);
+                let points = curve.points.iter().copied();
+                let line = chart
+                    .draw_series(LineSeries::new(
+                        points.map(|(x, y)| (x, y.clamp(low, high))),
+                        style,
+                    ))
+                    .map_err(failed)?;
+                if !std::mem::replace(&mut named[curve.arm], true) {
+                    line.label(&self.arms[curve.arm]).legend(move |(x, y)| {
+                        PathElement::new([(x, y), (x + 44, y)], colour.stroke_width(6))
+                    });
+                }
+                if let (true, Some(&(x, y))) = (curve.broke, curve.points.last()) {
+                    let cross = Cross::new((x, y.clamp(low, high)), 14, colour.stroke_width(6));
+                    chart.draw_series([cross]).map_err(failed)?;
+                }
+            }
+            chart
+                .configure_series_labels()
+                .label_font((FONT, 28))
+                .legend_area_size(56)
+                .background_style(WHITE.mix(0.85))
+                .border_style(RGBColor(190, 190, 190))
+                .position(SeriesLabelPosition::UpperRight)
+                .draw()
+                .map_err(failed)?;
+        }
+        area.present().map_err(failed)
+    }
+}
+
+/// A loss as a short label.
+fn short(loss: f64) -> String {
+    if loss >= 10.0 {
+        format!("{loss:.0}")
+    } else {
+        format!("{loss:.1}")
+    }
+}

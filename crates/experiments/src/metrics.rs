@@ -1,0 +1,177 @@
+//! `metrics.csv`: a row a step.
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+/// One step. Losses are means over the batch; columns of the clipping are blank where it is off.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// The loss itself.
+    pub raw: f32,
+    /// After the square root of large losses, before clipping.
+    pub unclipped: f32,
+    /// After clipping: what is minimised.
+    pub clipped: Option<f32>,
+    /// The upper bound.
+    pub upper: Option<f64>,
+    /// The running mean that gave the bound.
+    pub mean: Option<f64>,
+    /// The standard deviation that gave the bound.
+    pub std: Option<f64>,
+    /// How many losses of the batch were clipped.
+    pub clipped_count: Option<u64>,
+    /// 1 if the step was skipped because of losses that are not finite.
+    pub skipped: u8,
+    /// The learning rate.
+    pub learning_rate: f64,
+}
+
+/// Appends rows to a file.
+#[derive(Debug)]
+pub struct MetricsWriter {
+    writer: csv::Writer<File>,
+    path: PathBuf,
+}
+
+impl MetricsWriter {
+    /// Starts a file, or goes on with one after its first `keep` bytes; what follows them was
+    /// written after the last checkpoint and is written again.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is shorter than `keep`.
+    pub fn open(path: &Path, keep: u64) -> Result<Self> {
+        let named = || format!("{}: cannot be written", path.display());
+        // Appending makes every write go to the end, also after the cut.
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(named)?;
+        let length = file.metadata().with_context(named)?.len();
+        ensure!(
+            keep <= length,
+            "{}: {length} bytes, but the checkpoint belongs to one of {keep}; the file has been \
+             changed: start the run again in another folder",
+            path.display()
+        );
+        file.set_len(keep).with_context(named)?;
+        let writer = csv::WriterBuilder::new()
+            .has_headers(keep == 0)
+            .from_writer(file);
+        Ok(Self {
+            writer,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Appends a row; it may stay in memory until [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub fn write(&mut self, row: &Row) -> Result<()> {
+        self.writer
+            .serialize(row)
+            .with_context(|| self.path.display().to_string())
+    }
+
+    /// Writes everything to disk, and gives the file's length in bytes.
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub fn flush(&mut self) -> Result<u64> {
+        let mut flush = || {
+            self.writer.flush()?;
+            let file = self.writer.get_ref();
+            file.sync_all()?;
+            Ok::<_, std::io::Error>(file.metadata()?.len())
+        };
+        flush().with_context(|| {
+            format!(
+                "{}: cannot be written; is the disk full?",
+                self.path.display()
+            )
+        })
+    }
+}
+
+/// Reads the rows of a file.
+///
+/// # Errors
+/// It is missing or not of this form; the message names the line.
+pub fn read(path: &Path) -> Result<Vec<Row>> {
+    let named = || path.display().to_string();
+    let mut reader = csv::Reader::from_path(path).with_context(named)?;
+    reader
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .with_context(named)
+}
+
+/// Means over `width` steps that end at each step; over what there is at the beginning. Values
+/// that are not finite end the curve.
+pub fn boxcar(values: impl Iterator<Item = f32>, width: usize) -> Vec<f64> {
+    let values: Vec<f64> = values
+        .map(f64::from)
+        .take_while(|value| value.is_finite())
+        .collect();
+    let mut sum = 0.0;
+    let mut means = Vec::with_capacity(values.len());
+    for (i, value) in values.iter().enumerate() {
+        sum += value;
+        if i >= width {
+            sum -= values[i - width];
+        }
+        means.push(sum / (i + 1).min(width) as f64);
+    }
+    means
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxcar_means() {
+        let means = boxcar([1.0, 3.0, 5.0, 7.0, f32::NAN, 9.0].into_iter(), 2);
+        assert_eq!(means, [1.0, 2.0, 4.0, 6.0]);
+    }
+
+    #[test]
+    fn rows_survive_and_going_on_cuts_what_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let row = |step| Row {
+            step,
+            raw: f32::NAN,
+            unclipped: f32::INFINITY,
+            clipped: None,
+            upper: Some(74.75),
+            mean: Some(0.1),
+            std: None,
+            clipped_count: Some(1),
+            skipped: 1,
+            learning_rate: 0.1 / 128.0,
+        };
+        let mut writer = MetricsWriter::open(&path, 0).unwrap();
+        writer.write(&row(1)).unwrap();
+        let keep = writer.flush().unwrap();
+        writer.write(&row(2)).unwrap();
+        drop(writer);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let header =
+            "step,raw,unclipped,clipped,upper,mean,std,clipped_count,skipped,learning_rate";
+        assert_eq!(text.lines().next(), Some(header));
+        let mut writer = MetricsWriter::open(&path, keep).unwrap();
+        writer.write(&row(3)).unwrap();
+        drop(writer);
+        let rows = read(&path).unwrap();
+        assert_eq!(rows.iter().map(|row| row.step).collect::<Vec<_>>(), [1, 3]);
+        assert!(rows[0].raw.is_nan() && rows[0].unclipped.is_infinite());
+        assert_eq!((rows[0].upper, rows[0].clipped), (Some(74.75), None));
+        assert!(MetricsWriter::open(&path, 1 << 20).is_err());
+    }
+}

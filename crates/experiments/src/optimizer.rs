@@ -1,0 +1,274 @@
+//! Adam and plain gradient descent, with state that can be saved.
+//!
+//! Weights are updated in place. On the processor each parameter takes one pass over its numbers,
+//! with the averages kept beside; elsewhere the same formulas run as tensor operations.
+
+use crate::parameters::Parameters;
+use anyhow::{Context, Result, ensure};
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor, Var, bail};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Which optimiser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// Adam with decays 0.9 and 0.999, in TensorFlow's form:
+    /// `w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1e-8)`.
+    #[default]
+    Adam,
+    /// Plain gradient descent: `w -= lr * gradient`.
+    Sgd,
+}
+
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Adam's running averages of a parameter's gradient and of its square.
+#[derive(Debug)]
+enum Averages {
+    Host {
+        m: RefCell<Vec<f32>>,
+        v: RefCell<Vec<f32>>,
+    },
+    Device {
+        m: Var,
+        v: Var,
+    },
+}
+
+/// An optimiser for one set of parameters.
+#[derive(Debug)]
+pub struct Optimizer {
+    kind: OptimizerKind,
+    parameters: Parameters,
+    /// One for each parameter; none for gradient descent.
+    averages: Vec<Averages>,
+    steps: u64,
+}
+
+impl Optimizer {
+    /// An optimiser at its first step.
+    ///
+    /// # Errors
+    /// The device has no memory for its state.
+    pub fn new(kind: OptimizerKind, parameters: &Parameters) -> Result<Self> {
+        let mut averages = Vec::new();
+        if kind == OptimizerKind::Adam {
+            for (_, var) in parameters.iter() {
+                averages.push(match var.device() {
+                    Device::Cpu => {
+                        let zeros = || RefCell::new(vec![0.0; var.elem_count()]);
+                        Averages::Host {
+                            m: zeros(),
+                            v: zeros(),
+                        }
+                    }
+                    _ => {
+                        let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
+                        Averages::Device {
+                            m: zeros()?,
+                            v: zeros()?,
+                        }
+                    }
+                });
+            }
+        }
+        Ok(Self {
+            kind,
+            parameters: parameters.clone(),
+            averages,
+            steps: 0,
+        })
+    }
+
+    /// Updates every parameter.
+    ///
+    /// # Errors
+    /// A parameter has no gradient, or an operation fails.
+    pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
+        self.steps += 1;
+        let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let correction = (1.0 - f64::from(BETA2).powi(t)).sqrt() / (1.0 - f64::from(BETA1).powi(t));
+        let adam_rate = learning_rate * correction;
+        for (number, (name, var)) in self.parameters.iter().enumerate() {
+            let gradient = gradients
+                .get(var)
+                .with_context(|| format!("parameter `{name}` has no gradient; is it used?"))?;
+            match self.averages.get(number) {
+                Some(Averages::Host { m, v }) => {
+                    let update = AdamUpdate {
+                        rate: adam_rate as f32,
+                        m,
+                        v,
+                    };
+                    var.inplace_op2(&gradient.contiguous()?, &update)?;
+                }
+                Some(Averages::Device { m, v }) => {
+                    let (b1, b2) = (f64::from(BETA1), f64::from(BETA2));
+                    m.set(&((m.as_tensor() * b1)? + (gradient * (1.0 - b1))?)?)?;
+                    v.set(&((v.as_tensor() * b2)? + (gradient.sqr()? * (1.0 - b2))?)?)?;
+                    let scale = (v.sqrt()? + f64::from(EPSILON))?;
+                    var.set(&(var.as_tensor() - (m.div(&scale)? * adam_rate)?)?)?;
+                }
+                None if matches!(var.device(), Device::Cpu) => {
+                    let update = DescentUpdate {
+                        rate: learning_rate as f32,
+                    };
+                    var.inplace_op2(&gradient.contiguous()?, &update)?;
+                }
+                None => var.set(&(var.as_tensor() - (gradient * learning_rate)?)?)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// How many updates have been made.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The state as tensors named `optimizer.steps`, `optimizer.m.<parameter>` and
+    /// `optimizer.v.<parameter>`.
+    ///
+    /// # Errors
+    /// They cannot be copied.
+    pub fn state(&self) -> Result<HashMap<String, Tensor>> {
+        let steps = Tensor::new(self.steps as i64, &Device::Cpu)?;
+        let mut tensors = HashMap::from([("optimizer.steps".to_owned(), steps)]);
+        for ((name, var), averages) in self.parameters.iter().zip(&self.averages) {
+            let (m, v) = match averages {
+                Averages::Host { m, v } => {
+                    let copy = |values: &RefCell<Vec<f32>>| {
+                        Tensor::from_vec(values.borrow().clone(), var.shape(), &Device::Cpu)
+                    };
+                    (copy(m)?, copy(v)?)
+                }
+                Averages::Device { m, v } => (m.copy()?, v.copy()?),
+            };
+            tensors.insert(format!("optimizer.m.{name}"), m);
+            tensors.insert(format!("optimizer.v.{name}"), v);
+        }
+        Ok(tensors)
+    }
+
+    /// Restores what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// A tensor is missing or of another shape: the message names it.
+    pub fn load_state(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        let find = |name: &str| {
+            tensors.get(name).with_context(|| {
+                format!("`{name}` is missing; was it saved with another optimiser?")
+            })
+        };
+        let steps = find("optimizer.steps")?.to_scalar::<i64>()?;
+        for ((name, var), averages) in self.parameters.iter().zip(&self.averages) {
+            for (letter, which) in [("m", 0), ("v", 1)] {
+                let name = format!("optimizer.{letter}.{name}");
+                let tensor = find(&name)?;
+                ensure!(
+                    tensor.shape() == var.shape(),
+                    "`{name}` has shape {:?}; expected {:?}",
+                    tensor.shape(),
+                    var.shape()
+                );
+                match averages {
+                    Averages::Host { m, v } => {
+                        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+                        [m, v][which].replace(values);
+                    }
+                    Averages::Device { m, v } => {
+                        [m, v][which].set(&tensor.to_device(var.device())?)?;
+                    }
+                }
+            }
+        }
+        self.steps = u64::try_from(steps).context("`optimizer.steps` is negative")?;
+        Ok(())
+    }
+
+    /// Which optimiser this is.
+    pub fn kind(&self) -> OptimizerKind {
+        self.kind
+    }
+}
+
+struct AdamUpdate<'a> {
+    rate: f32,
+    m: &'a RefCell<Vec<f32>>,
+    v: &'a RefCell<Vec<f32>>,
+}
+
+impl InplaceOp2 for AdamUpdate<'_> {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn cpu_fwd(
+        &self,
+        weights: &mut CpuStorage,
+        weights_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (weights, gradient) = slices(weights, weights_layout, gradient, gradient_layout)?;
+        let (mut m, mut v) = (self.m.borrow_mut(), self.v.borrow_mut());
+        let averages = m.iter_mut().zip(v.iter_mut());
+        for ((weight, gradient), (m, v)) in weights.iter_mut().zip(gradient).zip(averages) {
+            *m = BETA1 * *m + (1.0 - BETA1) * gradient;
+            *v = BETA2 * *v + (1.0 - BETA2) * (gradient * gradient);
+            *weight -= self.rate * *m / (v.sqrt() + EPSILON);
+        }
+        Ok(())
+    }
+}
+
+struct DescentUpdate {
+    rate: f32,
+}
+
+impl InplaceOp2 for DescentUpdate {
+    fn name(&self) -> &'static str {
+        "gradient descent"
+    }
+
+    fn cpu_fwd(
+        &self,
+        weights: &mut CpuStorage,
+        weights_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (weights, gradient) = slices(weights, weights_layout, gradient, gradient_layout)?;
+        for (weight, gradient) in weights.iter_mut().zip(gradient) {
+            *weight -= self.rate * gradient;
+        }
+        Ok(())
+    }
+}
+
+/// The numbers of a contiguous weight and of its contiguous gradient.
+fn slices<'a>(
+    weights: &'a mut CpuStorage,
+    weights_layout: &Layout,
+    gradient: &'a CpuStorage,
+    gradient_layout: &Layout,
+) -> candle_core::Result<(&'a mut [f32], &'a [f32])> {
+    match (weights, gradient) {
+        (CpuStorage::F32(weights), CpuStorage::F32(gradient)) => {
+            let offsets = (
+                weights_layout.contiguous_offsets(),
+                gradient_layout.contiguous_offsets(),
+            );
+            if let (Some((w0, w1)), Some((g0, g1))) = offsets {
+                return Ok((&mut weights[w0..w1], &gradient[g0..g1]));
+            }
+            bail!("optimiser: weights and gradients must be contiguous")
+        }
+        _ => bail!("optimiser: weights and gradients must be f32"),
+    }
+}

@@ -1,0 +1,291 @@
+//! The demonstration: the stability experiment in small.
+//!
+//! Gradient descent at a stable and at an unstable learning rate, each without and with ALRC, from
+//! the same start weights and on the same pictures, for several seeds.
+
+use super::train::{Files, Start, train};
+use super::{Data, Settings, evaluate_file};
+use crate::device::thread_pool;
+use crate::figure::curves::{Curve, Curves, Panel};
+use crate::figure::samples;
+use crate::limiter::Threshold;
+use crate::metrics::{self, boxcar};
+use crate::optimizer::OptimizerKind;
+use crate::progress::{self, RunProgress};
+use crate::summary::{Outcome, Summary};
+use anyhow::{Context, Result, anyhow};
+use indicatif::MultiProgress;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// What can be chosen of the demonstration.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Folder of CIFAR-10; pictures made on the spot without.
+    pub data: Option<PathBuf>,
+    /// Steps of each run.
+    pub steps: u64,
+    /// Number of seeds, from 1 on.
+    pub seeds: u64,
+    /// Width of the network.
+    pub width: usize,
+    /// Runs side by side.
+    pub jobs: usize,
+    /// Where results go; a new folder in `runs` without.
+    pub out: Option<PathBuf>,
+}
+
+/// The two learning rates, and the names of the panels.
+const RATES: [(f64, &str); 2] = [(1e-4, "stable"), (3e-3, "unstable")];
+/// The two thresholds, and the names of the arms.
+const ARMS: [(Option<f64>, &str); 2] = [(None, "without ALRC"), (Some(2.0), "ALRC, n = 2")];
+/// A network that outputs nothing but zeros has a loss of 25, less what it clips of the brightest
+/// pictures; a run that ends near it has learnt nothing.
+const DEAD: f64 = 20.0;
+
+/// A run and its place in the table.
+struct Job {
+    rate: usize,
+    arm: usize,
+    seed: u64,
+    settings: Settings,
+    folder: PathBuf,
+}
+
+/// Runs the demonstration and writes its figures; gives its folder and a table for people.
+///
+/// # Errors
+/// A run cannot be carried out, or a file not be written. Runs that break are results.
+pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
+    let folder = match &options.out {
+        Some(folder) => folder.clone(),
+        None => next_folder(Path::new("runs"))?,
+    };
+    let jobs = plan(options, &folder);
+    let first = jobs.first().context("at least one seed")?;
+    let data = Data::open(&first.settings)?;
+    println!("Pictures: {}.", data.train.source());
+    println!(
+        "Gradient descent, batch 1, width {}, {} steps, {} seed(s): at the stable learning rate \
+         {:e} and the unstable {:e}, each without and with ALRC. Results: {}",
+        options.width,
+        options.steps,
+        options.seeds,
+        RATES[0].0,
+        RATES[1].0,
+        folder.display()
+    );
+    let summaries = run_all(&jobs, &data, options.jobs)?;
+    if progress::stopped() {
+        anyhow::bail!(
+            "stopped before all runs were done; what is done is in {}",
+            folder.display()
+        );
+    }
+    write_curves(&jobs, &folder, options)?;
+    write_samples(&jobs, &data, &folder)?;
+    Ok((folder, table(&jobs, &summaries, options.seeds)))
+}
+
+/// The first of `demo-1`, `demo-2`, … that does not exist.
+fn next_folder(runs: &Path) -> Result<PathBuf> {
+    let mut numbers = 1..u32::MAX;
+    let free = numbers.find(|number| !runs.join(format!("demo-{number}")).exists());
+    free.map(|number| runs.join(format!("demo-{number}")))
+        .context("no free folder in runs/")
+}
+
+fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for seed in 1..=options.seeds {
+        // The unstable rate first: it takes the longest to finish where it does not break.
+        for (rate, (learning_rate, rate_name)) in RATES.iter().enumerate().rev() {
+            for (arm, (threshold, _)) in ARMS.iter().enumerate() {
+                let settings = Settings {
+                    optimizer: OptimizerKind::Sgd,
+                    learning_rate: *learning_rate,
+                    alrc: Threshold(*threshold),
+                    squash: false,
+                    steps: options.steps,
+                    width: options.width,
+                    seed,
+                    data: options.data.clone(),
+                    ..Settings::default()
+                };
+                let arm_name = if threshold.is_some() { "alrc" } else { "none" };
+                let folder = folder.join(format!("{rate_name}-{arm_name}-seed{seed}"));
+                jobs.push(Job {
+                    rate,
+                    arm,
+                    seed,
+                    settings,
+                    folder,
+                });
+            }
+        }
+    }
+    jobs
+}
+
+/// Runs all jobs, `parallel` of them side by side, each on one thread.
+fn run_all(jobs: &[Job], data: &Data, parallel: usize) -> Result<Vec<Summary>> {
+    let group = MultiProgress::new();
+    let queue = Mutex::new((0..jobs.len()).collect::<VecDeque<_>>());
+    let results = Mutex::new(vec![None; jobs.len()]);
+    let work = || -> Result<()> {
+        let pool = thread_pool(1)?;
+        loop {
+            let next = queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
+            let Some(number) = next else { return Ok(()) };
+            let job = &jobs[number];
+            let name = job
+                .folder
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let summary = pool.install(|| {
+                let mut progress = RunProgress::new(&group, &name, job.settings.steps);
+                train(&job.settings, data, &job.folder, Start::New, &mut progress)
+            })?;
+            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(summary);
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..parallel.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .map_err(|_| anyhow!("a training thread panicked"))?
+        })
+    })?;
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .context("every run has a result")
+}
+
+fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()> {
+    let width = (options.steps / 10).clamp(1, 500) as usize;
+    let mut panels: Vec<Panel> = RATES
+        .iter()
+        .map(|(rate, name)| Panel {
+            title: format!("{name} learning rate {rate:e}"),
+            curves: Vec::new(),
+        })
+        .collect();
+    for job in jobs {
+        let rows = metrics::read(&Files::new(&job.folder).metrics())?;
+        let means = boxcar(rows.iter().map(|row| row.raw), width);
+        let broke = means.len() < rows.len();
+        // The first means are over few steps and only noise.
+        let points = means.iter().enumerate().skip(width.min(means.len()) / 4);
+        let points = points.step_by((means.len() / 800).max(1));
+        panels[job.rate].curves.push(Curve {
+            arm: job.arm,
+            points: points.map(|(i, &mean)| ((i + 1) as f64, mean)).collect(),
+            broke,
+        });
+    }
+    let curves = Curves {
+        panels,
+        arms: ARMS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+        x_label: "training step".into(),
+        y_label: format!("training loss (mean of {width} steps)"),
+    };
+    curves.write(folder, "curves")
+}
+
+/// Test pictures restored by the four networks of the first seed.
+fn write_samples(jobs: &[Job], data: &Data, folder: &Path) -> Result<()> {
+    let mut titles = vec!["input".to_owned()];
+    let mut rows: Vec<Vec<Vec<f32>>> = Vec::new();
+    let mut targets = Vec::new();
+    for job in jobs.iter().filter(|job| job.seed == 1) {
+        let path = Files::new(&job.folder).checkpoint();
+        let few = Data {
+            train: data.train.clone(),
+            test: few(data).into(),
+        };
+        let (_, evaluation) = evaluate_file(&path, |_| Ok(few), job.settings.device)?;
+        if rows.is_empty() {
+            rows = evaluation
+                .samples
+                .iter()
+                .map(|[input, ..]| vec![input.clone()])
+                .collect();
+            targets = evaluation
+                .samples
+                .iter()
+                .map(|[.., target]| target.clone())
+                .collect();
+        }
+        for (row, [_, output, _]) in rows.iter_mut().zip(evaluation.samples) {
+            row.push(output);
+        }
+        titles.push(format!("{}\n{}", RATES[job.rate].1, ARMS[job.arm].1));
+    }
+    titles.push("target".into());
+    for (row, target) in rows.iter_mut().zip(targets) {
+        row.push(target);
+    }
+    samples::write(&folder.join("samples.png"), &titles, &rows)
+}
+
+/// Enough test pictures for the figure.
+fn few(data: &Data) -> datasets::Pictures {
+    (*data.test).clone().take(5)
+}
+
+fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
+    let mut text = format!("{:<10} {:<14}", "rate", "arm");
+    for seed in 1..=seeds {
+        text.push_str(&format!(" {:<24}", format!("seed {seed}")));
+    }
+    text.push('\n');
+    for (rate, (learning_rate, name)) in RATES.iter().enumerate() {
+        for (arm, (_, arm_name)) in ARMS.iter().enumerate() {
+            let rate_name = if arm == 0 {
+                format!("{learning_rate:e}")
+            } else {
+                name.to_string()
+            };
+            text.push_str(&format!("{rate_name:<10} {arm_name:<14}"));
+            for (_, summary) in jobs
+                .iter()
+                .zip(summaries)
+                .filter(|(job, _)| (job.rate, job.arm) == (rate, arm))
+            {
+                text.push_str(&format!(" {:<24}", verdict(summary)));
+            }
+            text.push('\n');
+        }
+    }
+    text.push_str(
+        "Mean training loss over the last 5 % of the steps, and the largest of a step.\n\
+         dead: the network outputs grey, or its weights are not finite any more.\n",
+    );
+    text
+}
+
+fn verdict(summary: &Summary) -> String {
+    let largest = summary
+        .max_raw
+        .map_or_else(|| "none".into(), |raw| format!("{raw:.0}"));
+    match (summary.outcome, summary.final_mean_raw) {
+        (Outcome::Diverged, _) => {
+            format!(
+                "dead (NaN at {}), max {largest}",
+                summary.steps - summary.skipped_total + 1
+            )
+        }
+        (_, Some(mean)) if mean < DEAD => format!("{mean:.2}, max {largest}"),
+        (_, Some(mean)) => format!("dead ({mean:.1}), max {largest}"),
+        (_, None) => format!("dead, max {largest}"),
+    }
+}

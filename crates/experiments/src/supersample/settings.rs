@@ -1,0 +1,144 @@
+//! The settings of a run: what `config.toml` holds.
+
+use super::LossKind;
+use crate::device::DeviceName;
+use crate::limiter::{StartMoments, Threshold};
+use crate::optimizer::OptimizerKind;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything that decides a run's result, and how often it is saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The loss.
+    pub loss: LossKind,
+    /// The optimiser.
+    pub optimizer: OptimizerKind,
+    /// Its learning rate at the start.
+    pub learning_rate: f64,
+    /// Pictures a step.
+    pub batch: usize,
+    /// The clipping threshold in standard deviations, or `none`.
+    pub alrc: Threshold,
+    /// Where the moments start.
+    pub start_moments: StartMoments,
+    /// Whether to average as the published scripts do.
+    pub published_moments: bool,
+    /// Whether losses of 50 and more are replaced by their square root.
+    pub squash: bool,
+    /// Steps in all.
+    pub steps: u64,
+    /// Width of the network.
+    pub width: usize,
+    /// Seed of the start weights, the order of pictures and their augmentation.
+    pub seed: u64,
+    /// Folder of CIFAR-10; pictures made on the spot without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Use only so many pictures of each split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<usize>,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between evaluations on the test pictures; 0 for none.
+    pub eval_every: u64,
+    /// Where tensors live.
+    pub device: DeviceName,
+}
+
+/// The paper's.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            loss: LossKind::Squared,
+            optimizer: OptimizerKind::Adam,
+            learning_rate: 0.1 / 128.0,
+            batch: 1,
+            alrc: Threshold(Some(3.0)),
+            start_moments: StartMoments::default(),
+            published_moments: false,
+            squash: true,
+            steps: 100_000,
+            width: 64,
+            seed: 1,
+            data: None,
+            pictures: None,
+            checkpoint_every: 1_000,
+            eval_every: 0,
+            device: DeviceName::Cpu,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks the ranges that the types do not.
+    ///
+    /// # Errors
+    /// The message names the setting, its value and the range.
+    pub fn check(&self) -> Result<()> {
+        let rate = self.learning_rate;
+        ensure!(
+            0.0 < rate && rate <= 1e6,
+            "learning rate {rate}: expected above 0, at most 1e6"
+        );
+        for (name, value, most) in [
+            ("batch", self.batch as u64, 100_000),
+            ("width", self.width as u64, 4_096),
+            ("steps", self.steps, 1 << 40),
+            ("checkpoint_every", self.checkpoint_every, 1 << 40),
+            (
+                "pictures",
+                self.pictures.unwrap_or(1) as u64,
+                u64::from(u32::MAX),
+            ),
+        ] {
+            ensure!(
+                (1..=most).contains(&value),
+                "{name} {value}: expected 1 to {most}"
+            );
+        }
+        ensure!(
+            !(self.published_moments && self.alrc.0.is_none()),
+            "published_moments has no effect with alrc = none: leave one of them out"
+        );
+        Ok(())
+    }
+
+    /// The names of the settings in which a run differs from another, with both values, except
+    /// those that may change between the parts of a run: more steps, how often it is saved, device.
+    ///
+    /// # Errors
+    /// They cannot be compared.
+    pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
+        let as_table = |settings: &Self| {
+            let settings = Self {
+                steps: 0,
+                checkpoint_every: 0,
+                eval_every: 0,
+                device: DeviceName::Cpu,
+                ..settings.clone()
+            };
+            toml::Table::try_from(settings).context("settings")
+        };
+        let (ours, theirs) = (as_table(self)?, as_table(other)?);
+        let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        let show = |table: &toml::Table, name: &String| {
+            table
+                .get(name)
+                .map_or_else(|| "nothing".into(), ToString::to_string)
+        };
+        Ok(names
+            .into_iter()
+            .filter(|name| ours.get(*name) != theirs.get(*name))
+            .map(|name| {
+                format!(
+                    "{name} is {}, not {}",
+                    show(&ours, name),
+                    show(&theirs, name)
+                )
+            })
+            .collect())
+    }
+}
