@@ -101,7 +101,10 @@ impl Curves {
                 .margin_right(36)
                 .x_label_area_size(84)
                 .y_label_area_size(110)
-                .build_cartesian_2d(0.0..last, (low..high).log_scale())
+                .build_cartesian_2d(
+                    0.0..last,
+                    (low..high).log_scale().with_key_points(ticks(low, high)),
+                )
                 .map_err(failed)?;
             chart
                 .configure_mesh()
@@ -120,7 +123,8 @@ impl Curves {
             let mut named = vec![false; self.arms.len()];
             for curve in &panel.curves {
                 let colour = COLOURS[curve.arm % COLOURS.len()];
-                let style = colour.stroke_width(4);
+                // The first arm lies below the others: wider, it shows where they are equal.
+                let style = colour.stroke_width(if curve.arm == 0 { 8 } else { 4 });
                 let points = curve.points.iter().copied();
                 let line = chart
                     .draw_series(LineSeries::new(
@@ -150,6 +154,19 @@ impl Curves {
         }
         area.present().map_err(failed)
     }
+}
+
+/// Round numbers in a range, for the labels of a logarithmic axis.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let steps: &[f64] = if high / low < 30.0 {
+        &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]
+    } else {
+        &[1.0, 3.0]
+    };
+    (-9..9)
+        .flat_map(|exponent| steps.iter().map(move |step| step * 10.0_f64.powi(exponent)))
+        .filter(|tick| (low..high).contains(tick))
+        .collect()
 }
 
 /// A loss as a short label.
