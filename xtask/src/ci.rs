@@ -9,18 +9,10 @@ use std::time::Instant;
 type Check = (&'static str, fn() -> Result<()>);
 
 const CHECKS: [Check; 7] = [
-    ("the README's test command", || {
-        run(&mut cargo("test --workspace"))
-    }),
-    ("the core's optional features", || {
-        run(&mut cargo("test -p alrc-core --all-features"))
-    }),
+    ("the README's test command", || run(&mut cargo("test --workspace"))),
+    ("the core's optional features", || run(&mut cargo("test -p alrc-core --all-features"))),
     ("format", || run(&mut cargo("fmt --all --check"))),
-    ("lints", || {
-        run(&mut cargo(
-            "clippy --workspace --all-targets -- --deny warnings",
-        ))
-    }),
+    ("lints", || run(&mut cargo("clippy --workspace --all-targets -- --deny warnings"))),
     ("documentation", || {
         let mut command = cargo("doc --workspace --no-deps");
         run(command.env("RUSTDOCFLAGS", "--deny warnings"))
@@ -35,10 +27,7 @@ pub fn run_all() -> Result<()> {
         println!("\n== {name}");
         let started = Instant::now();
         check().with_context(|| format!("check failed: {name}"))?;
-        println!(
-            "== {name}: passed in {:.0} s",
-            started.elapsed().as_secs_f64()
-        );
+        println!("== {name}: passed in {:.0} s", started.elapsed().as_secs_f64());
     }
     println!("\nAll {} checks passed.", CHECKS.len());
     Ok(())
@@ -47,49 +36,28 @@ pub fn run_all() -> Result<()> {
 /// A program without `std`, and with `panic = "abort"`, that uses the core.
 fn no_std() -> Result<()> {
     let target = root().join("target/no-std");
-    run(
-        cargo("build --release --manifest-path xtask/no-std/Cargo.toml")
-            .env("CARGO_TARGET_DIR", target),
-    )
+    run(cargo("build --release --manifest-path xtask/no-std/Cargo.toml")
+        .env("CARGO_TARGET_DIR", target))
 }
 
 /// The stated minimum is no lower than any dependency's, and clippy checks our own code against it;
 /// where that toolchain is installed, the published crates are built with it.
 fn minimum_rust() -> Result<()> {
     let output = cargo("metadata --format-version 1 --locked").output()?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().context("packages")?;
     let version = |package: &Value| -> Option<Vec<u32>> {
-        package["rust_version"]
-            .as_str()?
-            .split('.')
-            .map(|part| part.parse().ok())
-            .collect()
+        package["rust_version"].as_str()?.split('.').map(|part| part.parse().ok()).collect()
     };
-    let ours = packages
-        .iter()
-        .find(|package| package["name"] == "alrc-candle");
-    let minimum = ours
-        .and_then(version)
-        .context("alrc-candle states a minimum Rust version")?;
+    let ours = packages.iter().find(|package| package["name"] == "alrc-candle");
+    let minimum = ours.and_then(version).context("alrc-candle states a minimum Rust version")?;
     for package in packages {
         if let Some(needed) = version(package).filter(|needed| *needed > minimum) {
-            bail!(
-                "{} needs Rust {needed:?}; the workspace states {minimum:?}",
-                package["name"]
-            );
+            bail!("{} needs Rust {needed:?}; the workspace states {minimum:?}", package["name"]);
         }
     }
-    let name = minimum
-        .iter()
-        .map(u32::to_string)
-        .collect::<Vec<_>>()
-        .join(".");
+    let name = minimum.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
     println!("no dependency needs more than Rust {name}");
     let installed = std::process::Command::new("rustup")
         .args(["run", &name, "cargo", "--version"])
@@ -100,17 +68,6 @@ fn minimum_rust() -> Result<()> {
         return Ok(());
     }
     let mut command = std::process::Command::new("rustup");
-    command.args([
-        "run",
-        &name,
-        "cargo",
-        "check",
-        "-p",
-        "alrc-core",
-        "-p",
-        "alrc-candle",
-    ]);
-    run(command
-        .current_dir(root())
-        .env("CARGO_TARGET_DIR", root().join("target/minimum-rust")))
+    command.args(["run", &name, "cargo", "check", "-p", "alrc-core", "-p", "alrc-candle"]);
+    run(command.current_dir(root()).env("CARGO_TARGET_DIR", root().join("target/minimum-rust")))
 }

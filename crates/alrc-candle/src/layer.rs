@@ -108,29 +108,18 @@ impl Alrc {
     pub fn forward_or_skip(&mut self, losses: &Tensor) -> Result<Step> {
         let (index, value, non_finite) = match self.forward(losses) {
             Ok(clipped) => return Ok(Step::Train(clipped)),
-            Err(Error::Alrc(alrc_core::Error::BadLoss {
-                index,
-                value,
-                count,
-            })) => (index, value, count),
+            Err(Error::Alrc(alrc_core::Error::BadLoss { index, value, count })) => {
+                (index, value, count)
+            }
             Err(error) => return Err(error),
         };
         self.skipped_in_a_row += 1;
         self.skipped_total += 1;
         let in_a_row = self.skipped_in_a_row;
         if in_a_row >= self.max_skips {
-            return Err(Error::TooManySkips {
-                in_a_row,
-                index,
-                value,
-            });
+            return Err(Error::TooManySkips { in_a_row, index, value });
         }
-        Ok(Step::Skip(Skipped {
-            index,
-            value,
-            non_finite,
-            in_a_row,
-        }))
+        Ok(Step::Skip(Skipped { index, value, non_finite, in_a_row }))
     }
 
     /// Sets how many steps in a row [`forward_or_skip`](Self::forward_or_skip) skips before it
@@ -158,12 +147,7 @@ impl Alrc {
 
 impl From<Clipper> for Alrc {
     fn from(clipper: Clipper) -> Self {
-        Self {
-            clipper,
-            skipped_in_a_row: 0,
-            skipped_total: 0,
-            max_skips: 100,
-        }
+        Self { clipper, skipped_in_a_row: 0, skipped_total: 0, max_skips: 100 }
     }
 }
 
@@ -198,17 +182,11 @@ fn clip(losses: &Tensor, clipper: &Clipper) -> Result<Clipped> {
             (report, factors.to_dtype(dtype)?)
         }
         _ => {
-            return Err(Error::LossType {
-                shape: shape.clone(),
-                dtype,
-            });
+            return Err(Error::LossType { shape: shape.clone(), dtype });
         }
     };
     if report.clipped() == 0 {
-        return Ok(Clipped {
-            losses: losses.clone(),
-            report,
-        });
+        return Ok(Clipped { losses: losses.clone(), report });
     }
     let offset = clipper.config().offset;
     let clipped = if offset == 0.0 {
@@ -216,10 +194,7 @@ fn clip(losses: &Tensor, clipper: &Clipper) -> Result<Clipped> {
     } else {
         (((losses + offset)? * factors)? - offset)?
     };
-    Ok(Clipped {
-        losses: clipped,
-        report,
-    })
+    Ok(Clipped { losses: clipped, report })
 }
 
 /// Lowers factors so that they, and their products with the losses, are finite in f16.

@@ -65,16 +65,10 @@ impl Alrc {
         }
         let mut tensors = HashMap::new();
         for (name, value) in integers {
-            tensors.insert(
-                format!("{prefix}.{name}"),
-                Tensor::new(value, &Device::Cpu)?,
-            );
+            tensors.insert(format!("{prefix}.{name}"), Tensor::new(value, &Device::Cpu)?);
         }
         for (name, value) in floats {
-            tensors.insert(
-                format!("{prefix}.{name}"),
-                Tensor::new(value, &Device::Cpu)?,
-            );
+            tensors.insert(format!("{prefix}.{name}"), Tensor::new(value, &Device::Cpu)?);
         }
         Ok(tensors)
     }
@@ -133,10 +127,7 @@ impl Saved<'_> {
     }
 
     fn error(&self, name: &str, problem: impl Into<String>) -> Error {
-        Error::State {
-            name: self.name(name),
-            problem: problem.into(),
-        }
+        Error::State { name: self.name(name), problem: problem.into() }
     }
 
     fn scalar<T: WithDType>(&self, name: &str) -> Result<T> {

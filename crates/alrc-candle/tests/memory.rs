@@ -41,8 +41,5 @@ fn a_hundred_thousand_steps() {
     };
     let before = step(100);
     let after = step(100_000);
-    assert!(
-        (after - before).abs() < 4096,
-        "{before} bytes in use, then {after}"
-    );
+    assert!((after - before).abs() < 4096, "{before} bytes in use, then {after}");
 }

@@ -16,15 +16,10 @@ fn bad_losses_are_an_error_or_a_skipped_step() {
     let before = alrc.clipper().clone();
     let bad = losses(&[1.0, f32::INFINITY, f32::NAN]);
     let error = alrc.forward(&bad).unwrap_err().to_string();
-    assert!(
-        error.contains("loss 1 ") && error.contains("inf"),
-        "{error}"
-    );
+    assert!(error.contains("loss 1 ") && error.contains("inf"), "{error}");
     for round in 0..2 {
         for in_a_row in 1..=2 {
-            let Step::Skip(skipped) = alrc.forward_or_skip(&bad).unwrap() else {
-                panic!()
-            };
+            let Step::Skip(skipped) = alrc.forward_or_skip(&bad).unwrap() else { panic!() };
             assert_eq!((skipped.index, skipped.value), (1, f64::INFINITY));
             assert_eq!((skipped.non_finite, skipped.in_a_row), (2, in_a_row));
         }
@@ -37,17 +32,7 @@ fn bad_losses_are_an_error_or_a_skipped_step() {
         }
     }
     let error = alrc.forward_or_skip(&bad).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::TooManySkips {
-                in_a_row: 3,
-                index: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::TooManySkips { in_a_row: 3, index: 1, .. }), "{error}");
     assert!(error.to_string().contains("lower the learning rate"));
     assert_eq!(alrc.skipped(), 5);
 }
@@ -92,28 +77,13 @@ fn a_damaged_state_is_refused_by_name_and_changes_nothing() {
     let scalar = |value: f64| Some(Tensor::new(value, CPU).unwrap());
     let cases: Vec<(HashMap<_, _>, &[&str])> = vec![
         (HashMap::new(), &["alrc.version", "missing"]),
-        (
-            set("alrc.version", Some(Tensor::new(9_i64, CPU).unwrap())),
-            &["version", "9", "reads 1"],
-        ),
+        (set("alrc.version", Some(Tensor::new(9_i64, CPU).unwrap())), &["version", "9", "reads 1"]),
         (set("alrc.variance", None), &["alrc.variance", "missing"]),
+        (set("alrc.variance", scalar(-1.0)), &["variance is -1", "expected"]),
+        (set("alrc.mean", scalar(f64::NAN)), &["mean is NaN", "expected"]),
+        (set("alrc.mean", Some(losses(&[1.0]))), &["alrc.mean", "F32", "expected one F64"]),
         (
-            set("alrc.variance", scalar(-1.0)),
-            &["variance is -1", "expected"],
-        ),
-        (
-            set("alrc.mean", scalar(f64::NAN)),
-            &["mean is NaN", "expected"],
-        ),
-        (
-            set("alrc.mean", Some(losses(&[1.0]))),
-            &["alrc.mean", "F32", "expected one F64"],
-        ),
-        (
-            set(
-                "alrc.skipped_total",
-                Some(Tensor::new(-4_i64, CPU).unwrap()),
-            ),
+            set("alrc.skipped_total", Some(Tensor::new(-4_i64, CPU).unwrap())),
             &["skipped_total", "-4"],
         ),
     ];

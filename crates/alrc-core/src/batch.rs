@@ -31,11 +31,7 @@ pub struct BatchMoments {
 impl BatchMoments {
     /// The moments of no losses: count, mean and variance 0.
     pub const fn new() -> Self {
-        Self {
-            count: 0,
-            mean: 0.0,
-            variance: 0.0,
-        }
+        Self { count: 0, mean: 0.0, variance: 0.0 }
     }
 
     /// From a count, a mean and a population variance, for example sent by another worker.
@@ -47,21 +43,13 @@ impl BatchMoments {
             return Ok(Self::new());
         }
         check(mean, variance)?;
-        Ok(Self {
-            count,
-            mean,
-            variance,
-        })
+        Ok(Self { count, mean, variance })
     }
 
     /// For values that are already known to be in range, up to rounding.
     pub(crate) fn saturating(count: u64, mean: f64, variance: f64) -> Self {
         let (mean, variance) = saturate(mean, variance);
-        Self {
-            count,
-            mean,
-            variance,
-        }
+        Self { count, mean, variance }
     }
 
     /// Adds the losses of `other`.
@@ -103,11 +91,7 @@ impl BatchMoments {
 
     /// The moments of the same losses, each times `factor`.
     pub(crate) fn scaled(&self, factor: f64) -> Self {
-        Self::saturating(
-            self.count,
-            self.mean * factor,
-            self.variance * factor * factor,
-        )
+        Self::saturating(self.count, self.mean * factor, self.variance * factor * factor)
     }
 }
 
@@ -125,28 +109,15 @@ impl FromIterator<f64> for BatchMoments {
 /// The valid range of a mean and a variance, written once.
 pub(crate) fn check(mean: f64, variance: f64) -> Result<(), Error> {
     let largest = LARGEST_LOSS;
-    ensure(
-        -largest <= mean && mean <= largest,
-        "mean",
-        mean,
-        "a mean from -1e150 to 1e150",
-    )?;
+    ensure(-largest <= mean && mean <= largest, "mean", mean, "a mean from -1e150 to 1e150")?;
     let valid = "a variance from 0 to 1e300";
-    ensure(
-        0.0 <= variance && variance <= largest * largest,
-        "variance",
-        variance,
-        valid,
-    )
+    ensure(0.0 <= variance && variance <= largest * largest, "variance", variance, valid)
 }
 
 /// Takes rounding at the very ends of the range back into it.
 pub(crate) fn saturate(mean: f64, variance: f64) -> (f64, f64) {
     let largest = LARGEST_LOSS;
-    (
-        mean.clamp(-largest, largest),
-        variance.clamp(0.0, largest * largest),
-    )
+    (mean.clamp(-largest, largest), variance.clamp(0.0, largest * largest))
 }
 
 #[cfg(feature = "serde")]

@@ -23,10 +23,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// No bounds: every loss passes.
-    pub const NONE: Self = Self {
-        lower: f64::NEG_INFINITY,
-        upper: f64::INFINITY,
-    };
+    pub const NONE: Self = Self { lower: f64::NEG_INFINITY, upper: f64::INFINITY };
 
     /// Bounds at fixed losses; `None` leaves a side open.
     ///
@@ -40,17 +37,10 @@ impl Bounds {
             let value = bound.unwrap_or(0.0);
             ensure(range.contains(&value), name, value, valid)?;
         }
-        let bounds = Self::computed(
-            lower.unwrap_or(f64::NEG_INFINITY),
-            upper.unwrap_or(f64::INFINITY),
-        );
+        let bounds =
+            Self::computed(lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY));
         let valid = "an upper bound of at least the lower bound";
-        ensure(
-            bounds.lower <= bounds.upper,
-            "upper bound",
-            bounds.upper,
-            valid,
-        )?;
+        ensure(bounds.lower <= bounds.upper, "upper bound", bounds.upper, valid)?;
         Ok(bounds)
     }
 
@@ -93,9 +83,6 @@ impl TryFrom<Parts> for Bounds {
 impl From<Bounds> for Parts {
     fn from(bounds: Bounds) -> Self {
         let closed = |bound: f64| bound.is_finite().then_some(bound);
-        Self {
-            lower: closed(bounds.lower),
-            upper: closed(bounds.upper),
-        }
+        Self { lower: closed(bounds.lower), upper: closed(bounds.upper) }
     }
 }

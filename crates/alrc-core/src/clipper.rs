@@ -55,10 +55,7 @@ impl Clipper {
     /// [`Error::OutOfRange`] that names the setting, its value and its valid range.
     pub fn new(config: Config, start: impl Into<State>) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self {
-            config,
-            state: start.into(),
-        })
+        Ok(Self { config, state: start.into() })
     }
 
     /// The settings.
@@ -160,12 +157,7 @@ impl Clipper {
     /// [`Error::OutOfRange`] unless `0 < factor <= 1e150`.
     pub fn rescale(&mut self, factor: f64) -> Result<(), Error> {
         let valid = "a factor above 0 and at most 1e150";
-        ensure(
-            0.0 < factor && factor <= crate::LARGEST_LOSS,
-            "factor",
-            factor,
-            valid,
-        )?;
+        ensure(0.0 < factor && factor <= crate::LARGEST_LOSS, "factor", factor, valid)?;
         self.state = match self.state {
             State::Estimating(estimate) => estimate.scaled(factor).into(),
             State::Running(moments) => moments.scaled(factor).into(),

@@ -82,12 +82,7 @@ impl Config {
     /// Every valid range, once.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let deviations = |name, n: f64| {
-            ensure(
-                0.0 <= n && n < f64::INFINITY,
-                name,
-                n,
-                "a finite number of at least 0",
-            )
+            ensure(0.0 <= n && n < f64::INFINITY, name, n, "a finite number of at least 0")
         };
         match self.limit {
             Limit::Above(above) => deviations("limit above", above)?,
@@ -98,36 +93,13 @@ impl Config {
             }
             Limit::Fixed(_) => {}
         }
-        ensure(
-            0.0 <= self.decay && self.decay < 1.0,
-            "decay",
-            self.decay,
-            "0 <= decay < 1",
-        )?;
-        for (name, x) in [
-            ("epsilon", self.epsilon),
-            ("relative_epsilon", self.relative_epsilon),
-        ] {
-            ensure(
-                0.0 <= x && x < f64::INFINITY,
-                name,
-                x,
-                "a finite number of at least 0",
-            )?;
+        ensure(0.0 <= self.decay && self.decay < 1.0, "decay", self.decay, "0 <= decay < 1")?;
+        for (name, x) in [("epsilon", self.epsilon), ("relative_epsilon", self.relative_epsilon)] {
+            ensure(0.0 <= x && x < f64::INFINITY, name, x, "a finite number of at least 0")?;
         }
         let range = -LARGEST_LOSS..=LARGEST_LOSS;
-        ensure(
-            range.contains(&self.offset),
-            "offset",
-            self.offset,
-            "-1e150 to 1e150",
-        )?;
-        ensure(
-            1.0 <= self.max_factor,
-            "max_factor",
-            self.max_factor,
-            "at least 1",
-        )
+        ensure(range.contains(&self.offset), "offset", self.offset, "-1e150 to 1e150")?;
+        ensure(1.0 <= self.max_factor, "max_factor", self.max_factor, "at least 1")
     }
 
     /// The standard deviation that the bounds count in.

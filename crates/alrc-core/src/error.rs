@@ -40,11 +40,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::EmptyBatch => f.write_str("the batch holds no losses; expected at least one"),
-            Self::BadLoss {
-                index,
-                value,
-                count,
-            } => write!(
+            Self::BadLoss { index, value, count } => write!(
                 f,
                 "loss {index} of the batch (counted from 0) is {value}, and {count} in all are not \
                  usable; expected finite losses of at most {:e} in magnitude; the moments are \
@@ -71,9 +67,5 @@ pub(crate) fn ensure(
     value: f64,
     valid: &'static str,
 ) -> Result<(), Error> {
-    if ok {
-        Ok(())
-    } else {
-        Err(Error::OutOfRange { name, value, valid })
-    }
+    if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, valid }) }
 }

@@ -59,22 +59,12 @@ impl Estimate {
     ) -> Result<Self, Error> {
         ensure(1 <= steps, "steps", f64::from(steps), "at least 1")?;
         let valid = "a factor from 1 to 1e6";
-        ensure(
-            (1.0..=1e6).contains(&overestimate),
-            "overestimate",
-            overestimate,
-            valid,
-        )?;
+        ensure((1.0..=1e6).contains(&overestimate), "overestimate", overestimate, valid)?;
         ensure(seen < steps, "seen", f64::from(seen), "less than steps")?;
         let consistent = (seen == 0) == (losses.count() == 0) && u64::from(seen) <= losses.count();
         let valid = "at least one loss for each batch seen";
         ensure(consistent, "losses", losses.count() as f64, valid)?;
-        Ok(Self {
-            steps,
-            overestimate,
-            seen,
-            losses,
-        })
+        Ok(Self { steps, overestimate, seen, losses })
     }
 
     /// How many batches are watched in all.
@@ -126,22 +116,14 @@ impl Estimate {
 
     /// The estimation of losses that are `factor` times as large.
     pub(crate) fn scaled(&self, factor: f64) -> Self {
-        Self {
-            losses: self.losses.scaled(factor),
-            ..*self
-        }
+        Self { losses: self.losses.scaled(factor), ..*self }
     }
 }
 
 /// 10 steps, overestimated 3 times.
 impl Default for Estimate {
     fn default() -> Self {
-        Self {
-            steps: 10,
-            overestimate: 3.0,
-            seen: 0,
-            losses: BatchMoments::new(),
-        }
+        Self { steps: 10, overestimate: 3.0, seen: 0, losses: BatchMoments::new() }
     }
 }
 

@@ -39,19 +39,11 @@ pub(crate) mod private {
         }
         fn floor_of(value: f64) -> Self {
             let near = value as f32;
-            if f64::from(near) > value {
-                near.next_down()
-            } else {
-                near
-            }
+            if f64::from(near) > value { near.next_down() } else { near }
         }
         fn ceil_of(value: f64) -> Self {
             let near = value as f32;
-            if f64::from(near) < value {
-                near.next_up()
-            } else {
-                near
-            }
+            if f64::from(near) < value { near.next_up() } else { near }
         }
         fn abs(self) -> Self {
             f32::abs(self)

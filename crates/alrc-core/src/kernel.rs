@@ -23,24 +23,16 @@ pub(crate) enum Output<'a, F> {
 pub(crate) fn check<F: Float>(losses: &[F]) -> Result<(), Error> {
     let good = |loss: &F| loss.abs() <= F::LARGEST; // false for NaN
     let mut chunks = losses.chunks_exact(LANES);
-    let all_good = chunks
-        .by_ref()
-        .all(|chunk| chunk.iter().fold(true, |all, x| all & good(x)))
+    let all_good = chunks.by_ref().all(|chunk| chunk.iter().fold(true, |all, x| all & good(x)))
         && chunks.remainder().iter().all(good);
     if all_good {
-        return if losses.is_empty() {
-            Err(Error::EmptyBatch)
-        } else {
-            Ok(())
-        };
+        return if losses.is_empty() { Err(Error::EmptyBatch) } else { Ok(()) };
     }
     let mut bad = losses.iter().enumerate().filter(|(_, loss)| !good(loss));
     match bad.next() {
-        Some((index, loss)) => Err(Error::BadLoss {
-            index,
-            value: loss.to_f64(),
-            count: 1 + bad.count(),
-        }),
+        Some((index, loss)) => {
+            Err(Error::BadLoss { index, value: loss.to_f64(), count: 1 + bad.count() })
+        }
         None => Ok(()),
     }
 }
@@ -60,9 +52,7 @@ pub(crate) fn run<F: Float>(config: &Config, bounds: Bounds, mut output: Output<
                 if let Ok(chunk) = <&mut [F; LANES]>::try_from(chunk) {
                     sums.count(&limits, chunk);
                     if limits.any_outside(chunk) {
-                        chunk
-                            .iter_mut()
-                            .for_each(|loss| *loss = limits.apply(*loss).1);
+                        chunk.iter_mut().for_each(|loss| *loss = limits.apply(*loss).1);
                     }
                     sums.add_chunk(chunk);
                 }
@@ -126,9 +116,7 @@ impl<F: Float> Limits<F> {
     }
 
     fn any_outside(&self, chunk: &[F; LANES]) -> bool {
-        chunk.iter().fold(false, |any, &loss| {
-            any | (loss > self.upper) | (loss < self.lower)
-        })
+        chunk.iter().fold(false, |any, &loss| any | (loss > self.upper) | (loss < self.lower))
     }
 
     /// The factor and the clipped loss.
@@ -147,15 +135,8 @@ impl<F: Float> Limits<F> {
         let target = bound.clamp(-F::CEILING, F::CEILING) + self.offset;
         let ratio = target / shifted;
         // Never negative: that would reverse the gradient. 0 where the bound has the other sign.
-        let factor = if ratio > 0.0 {
-            ratio.min(self.max_factor)
-        } else {
-            0.0
-        };
-        (
-            F::from_f64(factor),
-            F::from_f64(factor * shifted - self.offset),
-        )
+        let factor = if ratio > 0.0 { ratio.min(self.max_factor) } else { 0.0 };
+        (F::from_f64(factor), F::from_f64(factor * shifted - self.offset))
     }
 }
 
@@ -188,11 +169,7 @@ impl<F: Float> Sums<F> {
         for &loss in losses {
             above += u32::from(loss > limits.upper);
             below += u32::from(loss < limits.lower);
-            self.largest = if loss > self.largest {
-                loss
-            } else {
-                self.largest
-            };
+            self.largest = if loss > self.largest { loss } else { self.largest };
         }
         self.above += u64::from(above);
         self.below += u64::from(below);

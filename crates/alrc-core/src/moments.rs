@@ -92,10 +92,7 @@ impl Moments {
 /// The paper's start: mean 25, mean square 900.
 impl Default for Moments {
     fn default() -> Self {
-        Self {
-            mean: 25.0,
-            variance: 275.0,
-        }
+        Self { mean: 25.0, variance: 275.0 }
     }
 }
 

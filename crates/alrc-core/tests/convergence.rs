@@ -46,9 +46,7 @@ impl Losses {
         const POINTS: u32 = 20_000;
         let (mut sum, mut squares) = (0.0, 0.0);
         for i in 0..POINTS {
-            let loss = self
-                .quantile((f64::from(i) + 0.5) / f64::from(POINTS))
-                .min(upper);
+            let loss = self.quantile((f64::from(i) + 0.5) / f64::from(POINTS)).min(upper);
             sum += loss;
             squares += loss * loss;
         }
@@ -73,11 +71,7 @@ impl Losses {
 
 /// Trains a clipper on `steps` losses; mean and standard deviation averaged over the second half.
 fn settled(losses: Losses, n: f64, start: Moments, seed: u64, steps: u32) -> (f64, f64) {
-    let config = Config {
-        limit: Limit::Above(n),
-        decay: DECAY,
-        ..Config::default()
-    };
+    let config = Config { limit: Limit::Above(n), decay: DECAY, ..Config::default() };
     let mut clipper = Clipper::new(config, start).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut mean, mut variance) = (0.0, 0.0);
@@ -169,11 +163,7 @@ proptest! {
 fn bias_and_scatter_are_as_stated() {
     const RUNS: u32 = 4_000;
     for (decay, steps) in [(0.9, 5), (0.9, 200), (0.97, 40)] {
-        let config = Config {
-            limit: Limit::Above(100.0),
-            decay,
-            ..Config::default()
-        };
+        let config = Config { limit: Limit::Above(100.0), decay, ..Config::default() };
         let (start_mean, start_variance) = (5.0, 30.0);
         let (mut mean, mut square, mut variance) = (0.0, 0.0, 0.0);
         for run in 0..RUNS {
@@ -181,9 +171,7 @@ fn bias_and_scatter_are_as_stated() {
             let mut clipper = Clipper::new(config, start).unwrap();
             let mut rng = ChaCha8Rng::seed_from_u64(u64::from(run));
             for _ in 0..steps {
-                clipper
-                    .clip(&mut [Losses::Uniform.quantile(rng.random())])
-                    .unwrap();
+                clipper.clip(&mut [Losses::Uniform.quantile(rng.random())]).unwrap();
             }
             let moments = clipper.moments().unwrap();
             mean += moments.mean() / f64::from(RUNS);
@@ -216,9 +204,7 @@ fn spikes_do_not_move_the_mean() {
     let mut clipper = Clipper::new(config, Moments::default()).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for _ in 0..200_000 {
-        clipper
-            .clip(&mut [Losses::Spikes.quantile(rng.random())])
-            .unwrap();
+        clipper.clip(&mut [Losses::Spikes.quantile(rng.random())]).unwrap();
     }
     let mean = clipper.moments().unwrap().mean();
     assert!((mean - 1.0).abs() < 0.02, "{mean}"); // the true mean is 1.99

@@ -3,11 +3,7 @@
 use alrc_core::{BatchMoments, Bounds, Clipper, Config, Error, Estimate, Limit, Moments, State};
 
 fn clipper(limit: Limit, mean: f64, variance: f64) -> Clipper {
-    let config = Config {
-        limit,
-        epsilon: 0.0,
-        ..Config::default()
-    };
+    let config = Config { limit, epsilon: 0.0, ..Config::default() };
     Clipper::new(config, Moments::new(mean, variance).unwrap()).unwrap()
 }
 
@@ -34,20 +30,12 @@ fn bad_losses_are_named_and_change_nothing() {
                 losses[length - 1] = bad;
                 let count = if index == length - 1 { 1 } else { 2 };
                 let error = clipper.clip(&mut losses).unwrap_err();
-                let Error::BadLoss {
-                    index: at,
-                    value,
-                    count: found,
-                } = error
-                else {
+                let Error::BadLoss { index: at, value, count: found } = error else {
                     panic!("{error}")
                 };
                 assert_eq!((at, found), (index, count));
                 assert_eq!(value.to_string(), f64::from(bad).to_string());
-                assert!(
-                    error.to_string().contains(&format!("loss {index} ")),
-                    "{error}"
-                );
+                assert!(error.to_string().contains(&format!("loss {index} ")), "{error}");
                 assert_eq!(clipper, before);
                 let unchanged =
                     |(i, &l): (usize, &f32)| i == index || i == length - 1 || l == 900.0;
@@ -62,10 +50,7 @@ fn an_empty_batch_is_an_error() {
     let mut clipper = clipper(Limit::Above(2.0), 1.0, 1.0);
     let before = clipper.clone();
     assert_eq!(clipper.clip::<f32>(&mut []), Err(Error::EmptyBatch));
-    assert_eq!(
-        clipper.observe(&BatchMoments::new()),
-        Err(Error::EmptyBatch)
-    );
+    assert_eq!(clipper.observe(&BatchMoments::new()), Err(Error::EmptyBatch));
     assert_eq!(clipper, before);
 }
 
@@ -73,25 +58,12 @@ fn an_empty_batch_is_an_error() {
 fn as_many_factors_as_losses() {
     let mut clipper = clipper(Limit::Above(2.0), 1.0, 1.0);
     let error = clipper.factors(&[1.0_f32], &mut [0.0; 2]).unwrap_err();
-    assert_eq!(
-        error,
-        Error::LengthMismatch {
-            losses: 1,
-            factors: 2
-        }
-    );
+    assert_eq!(error, Error::LengthMismatch { losses: 1, factors: 2 });
 }
 
 #[test]
 fn a_loss_of_zero_keeps_its_gradient() {
-    for limit in [
-        Limit::Above(1.0),
-        Limit::Both {
-            below: 1.0,
-            above: 1.0,
-        },
-        Limit::Below(1.0),
-    ] {
+    for limit in [Limit::Above(1.0), Limit::Both { below: 1.0, above: 1.0 }, Limit::Below(1.0)] {
         for mean in [-100.0, 0.0, 100.0] {
             assert_eq!(factor(&clipper(limit, mean, 1.0), 0.0), 1.0);
             assert_eq!(factor(&clipper(limit, mean, 1.0), -0.0), 1.0);
@@ -101,14 +73,7 @@ fn a_loss_of_zero_keeps_its_gradient() {
 
 #[test]
 fn a_loss_on_the_bound_is_inside() {
-    let both = clipper(
-        Limit::Both {
-            below: 2.0,
-            above: 2.0,
-        },
-        10.0,
-        1.0,
-    );
+    let both = clipper(Limit::Both { below: 2.0, above: 2.0 }, 10.0, 1.0);
     for loss in [8.0, 12.0] {
         assert_eq!(factor(&both, loss), 1.0);
     }
@@ -121,9 +86,7 @@ fn f32_losses_meet_the_exact_bound() {
     let clipper = clipper(Limit::Above(0.0), 0.1, 0.0); // 0.1 is no f32
     let above = 0.1_f32; // rounds up, so it is above 0.1
     let mut factors = [0.0_f32; 2];
-    let report = clipper
-        .factors_only(&[above, above.next_down()], &mut factors)
-        .unwrap();
+    let report = clipper.factors_only(&[above, above.next_down()], &mut factors).unwrap();
     assert_eq!(report.above, 1);
     assert_eq!(factors[1], 1.0);
 }
@@ -142,14 +105,7 @@ fn a_factor_is_never_negative() {
 #[test]
 fn an_offset_handles_losses_that_can_be_negative() {
     let mut with = clipper(Limit::Above(1.0), -10.0, 1.0);
-    with = Clipper::new(
-        Config {
-            offset: 100.0,
-            ..*with.config()
-        },
-        with.state(),
-    )
-    .unwrap();
+    with = Clipper::new(Config { offset: 100.0, ..*with.config() }, with.state()).unwrap();
     assert_eq!(factor(&with, 5.0), (-9.0 + 100.0) / (5.0 + 100.0));
     let mut losses = [5.0_f64];
     with.clip(&mut losses).unwrap();
@@ -165,14 +121,7 @@ fn amplification_is_finite_and_can_be_capped() {
     let mut factors = [0.0_f32];
     below.factors_only(&[1e-45_f32], &mut factors).unwrap();
     assert!(factors[0].is_finite() && (factors[0] * 1e-45).is_finite());
-    below = Clipper::new(
-        Config {
-            max_factor: 5.0,
-            ..*below.config()
-        },
-        below.state(),
-    )
-    .unwrap();
+    below = Clipper::new(Config { max_factor: 5.0, ..*below.config() }, below.state()).unwrap();
     assert_eq!(factor(&below, 1e-10), 5.0);
     assert_eq!(factor(&below, 8.0), 9.0 / 8.0);
 }
@@ -209,84 +158,22 @@ fn settings_outside_their_range() {
     let ok = Config::default();
     let nan = f64::NAN;
     let cases: [(Config, &str); 13] = [
-        (
-            Config {
-                limit: Limit::Above(-1.0),
-                ..ok
-            },
-            "limit above is -1",
-        ),
-        (
-            Config {
-                limit: Limit::Above(nan),
-                ..ok
-            },
-            "limit above is NaN",
-        ),
-        (
-            Config {
-                limit: Limit::Below(f64::INFINITY),
-                ..ok
-            },
-            "limit below is inf",
-        ),
-        (
-            Config {
-                limit: Limit::Both {
-                    below: 1.0,
-                    above: -2.0,
-                },
-                ..ok
-            },
-            "limit above is -2",
-        ),
-        (
-            Config { decay: 1.0, ..ok },
-            "decay is 1; expected 0 <= decay < 1",
-        ),
+        (Config { limit: Limit::Above(-1.0), ..ok }, "limit above is -1"),
+        (Config { limit: Limit::Above(nan), ..ok }, "limit above is NaN"),
+        (Config { limit: Limit::Below(f64::INFINITY), ..ok }, "limit below is inf"),
+        (Config { limit: Limit::Both { below: 1.0, above: -2.0 }, ..ok }, "limit above is -2"),
+        (Config { decay: 1.0, ..ok }, "decay is 1; expected 0 <= decay < 1"),
         (Config { decay: -0.1, ..ok }, "decay is -0.1"),
         (Config { decay: nan, ..ok }, "decay is NaN"),
-        (
-            Config {
-                epsilon: -1e-9,
-                ..ok
-            },
-            "epsilon is",
-        ),
+        (Config { epsilon: -1e-9, ..ok }, "epsilon is"),
         (Config { epsilon: nan, ..ok }, "epsilon is NaN"),
-        (
-            Config {
-                relative_epsilon: -1.0,
-                ..ok
-            },
-            "relative_epsilon is -1",
-        ),
-        (
-            Config {
-                offset: f64::INFINITY,
-                ..ok
-            },
-            "offset is inf",
-        ),
-        (
-            Config {
-                max_factor: 0.5,
-                ..ok
-            },
-            "max_factor is 0.5; expected at least 1",
-        ),
-        (
-            Config {
-                max_factor: nan,
-                ..ok
-            },
-            "max_factor is NaN",
-        ),
+        (Config { relative_epsilon: -1.0, ..ok }, "relative_epsilon is -1"),
+        (Config { offset: f64::INFINITY, ..ok }, "offset is inf"),
+        (Config { max_factor: 0.5, ..ok }, "max_factor is 0.5; expected at least 1"),
+        (Config { max_factor: nan, ..ok }, "max_factor is NaN"),
     ];
     for (config, message) in cases {
-        let error = Clipper::new(config, Moments::default())
-            .unwrap_err()
-            .to_string();
+        let error = Clipper::new(config, Moments::default()).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
 }
@@ -328,11 +215,7 @@ fn raw_moments_of_a_constant_survive_the_way_out_and_in() {
 
 #[test]
 fn relative_epsilon_makes_clipping_independent_of_scale() {
-    let relative = Config {
-        epsilon: 0.0,
-        relative_epsilon: 1e-4,
-        ..Config::default()
-    };
+    let relative = Config { epsilon: 0.0, relative_epsilon: 1e-4, ..Config::default() };
     let upper = |scale: f64| {
         let start = Moments::new(5.0 * scale, 0.0).unwrap();
         Clipper::new(relative, start).unwrap().bounds().upper() / scale
@@ -344,10 +227,7 @@ fn relative_epsilon_makes_clipping_independent_of_scale() {
 #[test]
 fn fixed_bounds_do_not_follow_the_moments() {
     let bounds = Bounds::new(None, Some(50.0)).unwrap();
-    let config = Config {
-        limit: Limit::Fixed(bounds),
-        ..Config::default()
-    };
+    let config = Config { limit: Limit::Fixed(bounds), ..Config::default() };
     let mut clipper = Clipper::new(config, Estimate::default()).unwrap();
     for _ in 0..20 {
         let mut losses = [100.0_f64, 20.0];
@@ -360,11 +240,7 @@ fn fixed_bounds_do_not_follow_the_moments() {
 #[test]
 fn estimated_starts() {
     let start = |limit, offset| {
-        let config = Config {
-            limit,
-            offset,
-            ..Config::default()
-        };
+        let config = Config { limit, offset, ..Config::default() };
         let mut clipper = Clipper::new(config, Estimate::new(2, 3.0).unwrap()).unwrap();
         let report = clipper.clip(&mut [1.0_f64, 1e6]).unwrap();
         assert_eq!((report.clipped(), report.moments), (0, None));
@@ -374,21 +250,9 @@ fn estimated_starts() {
     let losses: BatchMoments = [1.0, 1e6].into_iter().collect();
     let (mean, variance) = (losses.mean(), losses.variance());
     let above = start(Limit::Above(3.0), 0.0);
-    assert_eq!(
-        (above.mean(), above.variance()),
-        (3.0 * mean, 9.0 * variance)
-    );
-    let both = start(
-        Limit::Both {
-            below: 1.0,
-            above: 1.0,
-        },
-        0.0,
-    );
-    assert_eq!(
-        (both.mean(), both.variance()),
-        (mean, 9.0 * (variance + mean * mean))
-    );
+    assert_eq!((above.mean(), above.variance()), (3.0 * mean, 9.0 * variance));
+    let both = start(Limit::Both { below: 1.0, above: 1.0 }, 0.0);
+    assert_eq!((both.mean(), both.variance()), (mean, 9.0 * (variance + mean * mean)));
     // Negative losses: an overestimate is above them, not below.
     let shifted = start(Limit::Above(3.0), -2e6);
     assert!(shifted.mean() > mean);
@@ -410,23 +274,13 @@ fn rescaling_and_resetting() {
 
 #[test]
 fn the_report_says_what_happened() {
-    let mut clipper = clipper(
-        Limit::Both {
-            below: 1.0,
-            above: 1.0,
-        },
-        10.0,
-        4.0,
-    );
+    let mut clipper = clipper(Limit::Both { below: 1.0, above: 1.0 }, 10.0, 4.0);
     let report = clipper.clip(&mut [7.0_f32, 10.0, 13.0, 99.0]).unwrap();
     assert_eq!((report.below, report.above, report.clipped()), (1, 2, 3));
     assert_eq!((report.bounds.lower(), report.bounds.upper()), (8.0, 12.0));
     assert_eq!((report.largest, report.sigma), (99.0, 2.0));
     assert_eq!(report.moments, Some(Moments::new(10.0, 4.0).unwrap()));
-    assert_eq!(
-        (report.batch.count(), report.batch.mean()),
-        (4, (8.0 + 10.0 + 12.0 + 12.0) / 4.0)
-    );
+    assert_eq!((report.batch.count(), report.batch.mean()), (4, (8.0 + 10.0 + 12.0 + 12.0) / 4.0));
 }
 
 #[test]
@@ -446,10 +300,7 @@ fn ten_million_steps_stay_finite() {
         assert_eq!(restored, moments, "{name}");
         let scale = losses[0].abs().max(losses[1].abs());
         let true_mean = 0.5 * (losses[0] + losses[1]);
-        assert!(
-            (moments.mean() - true_mean).abs() < 1e-3 * scale,
-            "{name}: {moments:?}"
-        );
+        assert!((moments.mean() - true_mean).abs() < 1e-3 * scale, "{name}: {moments:?}");
     };
     check("constant", [1.0, 1.0], true);
     check("tiny", [1e-30, 1e-30], true);

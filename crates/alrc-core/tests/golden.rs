@@ -15,24 +15,11 @@ fn clipper(config: &AlrcConfig) -> Clipper {
     };
     let start = Moments::from_raw(config.mu1_start, config.mu2_start).unwrap();
     let (decay, epsilon) = (config.decay, config.epsilon);
-    Clipper::new(
-        Config {
-            limit,
-            decay,
-            epsilon,
-            ..Config::default()
-        },
-        start,
-    )
-    .unwrap()
+    Clipper::new(Config { limit, decay, epsilon, ..Config::default() }, start).unwrap()
 }
 
 fn relative(ours: f64, theirs: f64) -> f64 {
-    if ours == theirs {
-        0.0
-    } else {
-        (ours - theirs).abs() / theirs.abs()
-    }
+    if ours == theirs { 0.0 } else { (ours - theirs).abs() / theirs.abs() }
 }
 
 #[test]
@@ -47,11 +34,7 @@ fn every_step_of_every_file() {
             let mut factors = vec![0.0_f32; expected.loss.len()];
             let report = by_factor.factors(&expected.loss, &mut factors).unwrap();
             let mut clipped = expected.loss.clone();
-            assert_eq!(
-                in_place.clip(&mut clipped).unwrap(),
-                report,
-                "{path} step {step}"
-            );
+            assert_eq!(in_place.clip(&mut clipped).unwrap(), report, "{path} step {step}");
 
             let mut here = 0.0_f64;
             for i in 0..clipped.len() {
@@ -63,11 +46,7 @@ fn every_step_of_every_file() {
                 here = here.max(relative(product, expected.clipped[i]));
             }
             let expected_clipped = expected.grad_scale.iter().filter(|&&s| s != 1.0).count();
-            assert_eq!(
-                report.clipped(),
-                expected_clipped as u64,
-                "{path} step {step}"
-            );
+            assert_eq!(report.clipped(), expected_clipped as u64, "{path} step {step}");
             clipped_in_all += expected_clipped;
 
             let moments = by_factor.moments().unwrap();
@@ -78,10 +57,7 @@ fn every_step_of_every_file() {
             assert!(here <= TOLERANCE, "{path} step {step}: off by {here:e}");
             worst = worst.max(here);
         }
-        println!(
-            "{path}: {} steps, {clipped_in_all} clipped",
-            file.steps.len()
-        );
+        println!("{path}: {} steps, {clipped_in_all} clipped", file.steps.len());
     }
     println!("largest relative deviation: {worst:.1e}");
 }

@@ -8,19 +8,12 @@ fn a_snapshot_survives_json() {
     let limits = [
         Limit::Above(2.0),
         Limit::Below(0.1),
-        Limit::Both {
-            below: 1.0,
-            above: 3.0,
-        },
+        Limit::Both { below: 1.0, above: 3.0 },
         Limit::Fixed(Bounds::new(None, Some(50.0)).unwrap()),
     ];
     for limit in limits {
         for estimating in [true, false] {
-            let config = Config {
-                limit,
-                max_factor: 10.0,
-                ..Config::default()
-            };
+            let config = Config { limit, max_factor: 10.0, ..Config::default() };
             let mut clipper = Clipper::new(config, Moments::default()).unwrap();
             if estimating {
                 clipper.reset(Estimate::default());
@@ -37,10 +30,7 @@ fn a_snapshot_survives_json() {
 
 #[test]
 fn a_damaged_snapshot_is_refused() {
-    let config = Config {
-        max_factor: 10.0,
-        ..Config::default()
-    };
+    let config = Config { max_factor: 10.0, ..Config::default() };
     let good = serde_json::to_string(&Clipper::new(config, Moments::default()).unwrap()).unwrap();
     for (from, to) in [
         ("\"variance\":275.0", "\"variance\":-275.0"),
@@ -51,9 +41,7 @@ fn a_damaged_snapshot_is_refused() {
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good);
-        let error = serde_json::from_str::<Clipper>(&bad)
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<Clipper>(&bad).unwrap_err().to_string();
         assert!(error.contains("expected"), "{error}");
     }
 }

@@ -17,11 +17,7 @@ pub struct Augmentation {
 
 impl Augmentation {
     /// Leaves pictures as they are.
-    pub const NONE: Self = Self {
-        mirror: false,
-        brightness: 0.0,
-        contrast: 1.0,
-    };
+    pub const NONE: Self = Self { mirror: false, brightness: 0.0, contrast: 1.0 };
 
     /// The experiment's: mirrored half of the time, brightness from -63 to 63, contrast from 0.2
     /// to 1.8.

@@ -82,17 +82,9 @@ pub fn open(folder: &Path, split: Split) -> Result<Pictures, Error> {
     }
     let all = pixels.len();
     let part = if complete { "the full set" } else { "a subset" };
-    let source = format!(
-        "CIFAR-10, {all} {} pictures ({part}) from {}",
-        split.name(),
-        folder.display()
-    );
-    Ok(Pictures {
-        pixels,
-        labels,
-        source,
-        complete,
-    })
+    let source =
+        format!("CIFAR-10, {all} {} pictures ({part}) from {}", split.name(), folder.display());
+    Ok(Pictures { pixels, labels, source, complete })
 }
 
 /// The ten class names, from `batches.meta.txt`. Carriage returns and empty lines do not count.
@@ -102,17 +94,10 @@ pub fn open(folder: &Path, split: Split) -> Result<Pictures, Error> {
 pub fn class_names(folder: &Path) -> Result<Vec<String>, Error> {
     let path = batches_folder(folder).join("batches.meta.txt");
     let text = String::from_utf8_lossy(&load(&path)?).into_owned();
-    let names: Vec<String> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if names.len() != CLASSES {
-        let problem = format!(
-            "{} class names; expected {CLASSES}, a line each",
-            names.len()
-        );
+        let problem = format!("{} class names; expected {CLASSES}, a line each", names.len());
         return Err(Error::content(&path, problem, REMEDY));
     }
     Ok(names)
@@ -120,11 +105,7 @@ pub fn class_names(folder: &Path) -> Result<Vec<String>, Error> {
 
 fn batches_folder(folder: &Path) -> PathBuf {
     let inner = folder.join(FOLDER);
-    if inner.is_dir() {
-        inner
-    } else {
-        folder.to_path_buf()
-    }
+    if inner.is_dir() { inner } else { folder.to_path_buf() }
 }
 
 fn load(path: &Path) -> Result<Vec<u8>, Error> {

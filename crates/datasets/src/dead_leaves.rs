@@ -28,12 +28,7 @@ pub fn dead_leaves(count: usize, seed: u64) -> Pictures {
         .collect();
     let source =
         format!("{count} dead-leaves pictures made on the spot (seed {seed}), no real data");
-    Pictures {
-        pixels,
-        labels: vec![0; count],
-        source,
-        complete: false,
-    }
+    Pictures { pixels, labels: vec![0; count], source, complete: false }
 }
 
 fn picture(rng: &mut ChaCha8Rng) -> [u8; SIZE] {

@@ -30,10 +30,6 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn content(path: &Path, problem: String, remedy: &'static str) -> Self {
-        Self::Content {
-            path: path.to_path_buf(),
-            problem,
-            remedy,
-        }
+        Self::Content { path: path.to_path_buf(), problem, remedy }
     }
 }

@@ -47,13 +47,7 @@ impl Stream {
         assert!(!pictures.is_empty(), "pictures to draw from");
         let count = u32::try_from(pictures.len()).expect("fewer than 2^32 pictures");
         let order = (0..count).collect();
-        Self {
-            pictures,
-            seed,
-            drawn: 0,
-            epoch: None,
-            order,
-        }
+        Self { pictures, seed, drawn: 0, epoch: None, order }
     }
 
     /// How many pictures have been drawn: the state.

@@ -19,11 +19,7 @@ fn write(folder: &Path) {
 }
 
 fn name(number: u8) -> String {
-    if number == 6 {
-        "test_batch.bin".into()
-    } else {
-        format!("data_batch_{number}.bin")
-    }
+    if number == 6 { "test_batch.bin".into() } else { format!("data_batch_{number}.bin") }
 }
 
 struct Set {
@@ -35,10 +31,7 @@ fn set() -> Set {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cifar-10-batches-bin");
     write(&path);
-    Set {
-        _folder: folder,
-        path,
-    }
+    Set { _folder: folder, path }
 }
 
 impl Set {
@@ -51,10 +44,7 @@ impl Set {
         let path = self.path.join(file);
         std::fs::write(&path, bytes).unwrap();
         let message = self.train().unwrap_err();
-        for word in words
-            .iter()
-            .chain([&path.display().to_string().as_str(), &"download"])
-        {
+        for word in words.iter().chain([&path.display().to_string().as_str(), &"download"]) {
             assert!(message.contains(word), "no {word:?} in: {message}");
         }
     }
@@ -67,11 +57,7 @@ fn subsets_load_and_say_so() {
         let train = open(folder, Split::Train).unwrap();
         assert_eq!(train.labels(), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
         assert_eq!(train.pixels()[3], [21; SIZE]);
-        assert!(
-            train.source().contains("10 training pictures (a subset)"),
-            "{}",
-            train.source()
-        );
+        assert!(train.source().contains("10 training pictures (a subset)"), "{}", train.source());
         assert!(!train.is_complete());
         let test = open(folder, Split::Test).unwrap();
         assert_eq!((test.labels(), test.len()), ([6, 6].as_slice(), 2));
@@ -86,10 +72,7 @@ fn a_full_set_is_told_from_a_subset() {
     }
     let train = set.train().unwrap();
     assert!(
-        train.is_complete()
-            && train
-                .source()
-                .contains("50000 training pictures (the full set)")
+        train.is_complete() && train.source().contains("50000 training pictures (the full set)")
     );
 }
 
@@ -99,15 +82,8 @@ fn carriage_returns_and_empty_lines_in_the_class_names() {
     let text = "airplane\r\nb\r\nc\r\nd\r\ne\r\nf\r\ng\r\nh\r\ni\r\ntruck\r\n\r\n\r\n";
     std::fs::write(set.path.join("batches.meta.txt"), text).unwrap();
     let names = class_names(&set.path).unwrap();
-    assert_eq!(
-        (names[0].as_str(), names[9].as_str(), names.len()),
-        ("airplane", "truck", 10)
-    );
-    set.refused(
-        "batches.meta.txt",
-        b"a\nb\n",
-        &["2 class names", "expected 10"],
-    );
+    assert_eq!((names[0].as_str(), names[9].as_str(), names.len()), ("airplane", "truck", 10));
+    set.refused("batches.meta.txt", b"a\nb\n", &["2 class names", "expected 10"]);
 }
 
 #[test]
@@ -121,13 +97,8 @@ fn a_missing_file() {
 
 #[test]
 fn a_missing_folder() {
-    let message = open(Path::new("/no/such/folder"), Split::Test)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("/no/such/folder") && message.contains("download"),
-        "{message}"
-    );
+    let message = open(Path::new("/no/such/folder"), Split::Test).unwrap_err().to_string();
+    assert!(message.contains("/no/such/folder") && message.contains("download"), "{message}");
 }
 
 #[test]
@@ -147,11 +118,7 @@ fn a_file_cut_short_and_a_file_with_more() {
 fn a_label_over_nine() {
     let mut bytes = vec![0; 3 * RECORD];
     bytes[2 * RECORD] = 255;
-    set().refused(
-        "data_batch_3.bin",
-        &bytes,
-        &["record 2", "byte 6146", "label 255", "0 to 9"],
-    );
+    set().refused("data_batch_3.bin", &bytes, &["record 2", "byte 6146", "label 255", "0 to 9"]);
 }
 
 #[test]
@@ -170,12 +137,7 @@ fn the_real_subset() {
     for pictures in [train, test] {
         // Real pictures: every class, and a mean brightness that is neither black nor white.
         assert!((0..10).all(|class| pictures.labels().contains(&class)));
-        let sum: u64 = pictures
-            .pixels()
-            .iter()
-            .flatten()
-            .map(|&pixel| u64::from(pixel))
-            .sum();
+        let sum: u64 = pictures.pixels().iter().flatten().map(|&pixel| u64::from(pixel)).sum();
         let mean = sum as f64 / (pictures.len() * SIZE) as f64;
         assert!((110.0..135.0).contains(&mean), "{mean}");
     }

@@ -30,10 +30,7 @@ impl Check<'_> {
 #[test]
 fn every_stage() {
     for file in TensorFile::all("supersample").unwrap() {
-        let mut check = Check {
-            file: &file,
-            worst: 0.0,
-        };
+        let mut check = Check { file: &file, worst: 0.0 };
         let (_, bytes) = file.values("image_u8").unwrap();
         let pictures: Vec<[u8; SIZE]> = bytes
             .chunks_exact(SIZE)
@@ -54,38 +51,22 @@ fn every_stage() {
         };
         let target = standardized(augmented(Augmentation::NONE));
         check.equal("standardized", &target);
-        let brighter = Augmentation {
-            mirror: true,
-            brightness: 20.0,
-            contrast: 1.0,
-        };
+        let brighter = Augmentation { mirror: true, brightness: 20.0, contrast: 1.0 };
         check.equal("flipped_brightness20", &augmented(brighter));
-        let stronger = augmented(Augmentation {
-            contrast: 1.3,
-            ..brighter
-        });
+        let stronger = augmented(Augmentation { contrast: 1.3, ..brighter });
         check.equal("flipped_brightness20_contrast13", &stronger);
         check.equal("augmented_standardized", &standardized(stronger));
         let small = resize(&target, SIDE, SIDE / 2);
         check.equal("downsampled16", &small);
         check.equal("upsampled32", &resize(&small, SIDE / 2, SIDE));
-        println!(
-            "{}: largest deviation {:.1e}",
-            file.path.display(),
-            check.worst
-        );
+        println!("{}: largest deviation {:.1e}", file.path.display(), check.worst);
     }
 }
 
 #[test]
 fn a_constant_picture_standardizes_to_zeros() {
     let mut picture = vec![0.0; SIZE];
-    Augmentation {
-        mirror: false,
-        brightness: 5.0,
-        contrast: 0.3,
-    }
-    .apply(&[7; SIZE], &mut picture);
+    Augmentation { mirror: false, brightness: 5.0, contrast: 0.3 }.apply(&[7; SIZE], &mut picture);
     let (mean, divisor) = standardize(&mut picture);
     assert!(picture.iter().all(|&x| x == 0.0));
     assert_eq!((mean, divisor), (12.0, 1.0 / (SIZE as f64).sqrt()));

@@ -47,11 +47,8 @@ fn mirrored_or_not(picture: &[f32]) -> [Vec<bool>; 2] {
 fn an_epoch_draws_every_picture_once_and_the_next_in_another_order() {
     let count = 50;
     let pictures = Arc::new(dead_leaves(count, 3));
-    let identity: Vec<[Vec<bool>; 2]> = pictures
-        .pixels()
-        .iter()
-        .map(|picture| mirrored_or_not(&picture.map(f32::from)))
-        .collect();
+    let identity: Vec<[Vec<bool>; 2]> =
+        pictures.pixels().iter().map(|picture| mirrored_or_not(&picture.map(f32::from))).collect();
     let mut stream = Stream::new(pictures, 1);
     let mut orders = Vec::new();
     for _ in 0..3 {
@@ -60,10 +57,7 @@ fn an_epoch_draws_every_picture_once_and_the_next_in_another_order() {
             .chunks_exact(SIZE)
             .map(|picture| {
                 let drawn = &mirrored_or_not(picture)[0];
-                identity
-                    .iter()
-                    .position(|forms| forms.contains(drawn))
-                    .unwrap()
+                identity.iter().position(|forms| forms.contains(drawn)).unwrap()
             })
             .collect();
         assert_eq!(order.iter().collect::<HashSet<_>>().len(), count);
@@ -95,9 +89,8 @@ fn made_pictures_are_the_same_everywhere_and_differ_from_each_other() {
     assert_eq!(pictures.pixels().iter().collect::<HashSet<_>>().len(), 20);
     assert!(pictures.source().contains("made on the spot"));
     for picture in pictures.pixels() {
-        let colours: HashSet<_> = (0..SIDE * SIDE)
-            .map(|i| [0, 1, 2].map(|c| picture[c * SIDE * SIDE + i]))
-            .collect();
+        let colours: HashSet<_> =
+            (0..SIDE * SIDE).map(|i| [0, 1, 2].map(|c| picture[c * SIDE * SIDE + i])).collect();
         assert!(colours.len() > 10 && CHANNELS == 3);
     }
 }

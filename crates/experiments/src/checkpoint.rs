@@ -91,10 +91,7 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         let file = SafeTensors::deserialize(bytes)
             .context("the file is cut short or no safetensors file")?;
         let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let text = header
-            .metadata()
-            .as_ref()
-            .and_then(|entries| entries.get(ENTRY));
+        let text = header.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
         let text = text.with_context(|| format!("its metadata has no entry `{ENTRY}`"))?;
         let mut entry: Entry =
             serde_json::from_str(text).with_context(|| format!("metadata entry `{ENTRY}`"))?;
@@ -111,11 +108,7 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         );
         let settings = serde_json::from_value(entry.settings).context("its settings")?;
         let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu)?;
-        Ok(Self {
-            settings,
-            progress: entry.progress,
-            tensors,
-        })
+        Ok(Self { settings, progress: entry.progress, tensors })
     }
 }
 
@@ -141,23 +134,11 @@ mod tests {
 
     fn checkpoint() -> Checkpoint<String> {
         let tensors = HashMap::from([
-            (
-                "b".to_owned(),
-                Tensor::new(&[1.0_f32, f32::NAN], &Device::Cpu).unwrap(),
-            ),
+            ("b".to_owned(), Tensor::new(&[1.0_f32, f32::NAN], &Device::Cpu).unwrap()),
             ("a".to_owned(), Tensor::new(7_i64, &Device::Cpu).unwrap()),
         ]);
-        let progress = Progress {
-            step: 3,
-            drawn: 12,
-            skipped_in_a_row: 0,
-            metrics_bytes: 99,
-        };
-        Checkpoint {
-            settings: "settings".to_owned(),
-            progress,
-            tensors,
-        }
+        let progress = Progress { step: 3, drawn: 12, skipped_in_a_row: 0, metrics_bytes: 99 };
+        Checkpoint { settings: "settings".to_owned(), progress, tensors }
     }
 
     #[test]
@@ -168,10 +149,7 @@ mod tests {
         checkpoint().write(&two).unwrap();
         assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
         let back = Checkpoint::<String>::read(&one).unwrap();
-        assert_eq!(
-            (back.settings.as_str(), back.progress),
-            ("settings", checkpoint().progress)
-        );
+        assert_eq!((back.settings.as_str(), back.progress), ("settings", checkpoint().progress));
         assert_eq!(back.tensors["a"].to_scalar::<i64>().unwrap(), 7);
     }
 
@@ -182,10 +160,7 @@ mod tests {
         checkpoint().write(&path).unwrap();
         let good = std::fs::read(&path).unwrap();
         for length in 0..good.len() {
-            assert!(
-                Checkpoint::<String>::parse(&good[..length]).is_err(),
-                "cut at {length}"
-            );
+            assert!(Checkpoint::<String>::parse(&good[..length]).is_err(), "cut at {length}");
         }
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
@@ -193,20 +168,11 @@ mod tests {
             if let Ok(read) = Checkpoint::<String>::parse(&bad) {
                 // Only white space around the header may differ without a difference in meaning.
                 assert_eq!(read.progress, checkpoint().progress, "bit {bit}");
-                assert_eq!(
-                    read.tensors["a"].to_scalar::<i64>().unwrap(),
-                    7,
-                    "bit {bit}"
-                );
+                assert_eq!(read.tensors["a"].to_scalar::<i64>().unwrap(), 7, "bit {bit}");
             }
         }
-        let error = format!(
-            "{:#}",
-            Checkpoint::<String>::read(&folder.path().join("x")).unwrap_err()
-        );
-        assert!(
-            error.contains("no checkpoint") && error.contains("/x"),
-            "{error}"
-        );
+        let error =
+            format!("{:#}", Checkpoint::<String>::read(&folder.path().join("x")).unwrap_err());
+        assert!(error.contains("no checkpoint") && error.contains("/x"), "{error}");
     }
 }

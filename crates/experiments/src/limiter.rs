@@ -32,9 +32,7 @@ impl TryFrom<NumberOrWord> for Threshold {
 
 impl From<Threshold> for NumberOrWord {
     fn from(threshold: Threshold) -> Self {
-        threshold
-            .0
-            .map_or_else(|| Self::Word("none".into()), Self::Number)
+        threshold.0.map_or_else(|| Self::Word("none".into()), Self::Number)
     }
 }
 
@@ -175,10 +173,7 @@ pub struct ClipRecord {
 }
 
 fn fixed(bounds: Bounds) -> Result<Alrc> {
-    let config = Config {
-        limit: Limit::Fixed(bounds),
-        ..Config::default()
-    };
+    let config = Config { limit: Limit::Fixed(bounds), ..Config::default() };
     Ok(endless(Alrc::new(config, Moments::default())?))
 }
 
@@ -197,16 +192,9 @@ impl Limiter {
             return Ok(Self::None(fixed(Bounds::NONE)?));
         };
         if published_moments {
-            return Ok(Self::Published(PublishedMoments {
-                n,
-                mu1: 10.0,
-                mu2: 400.0,
-            }));
+            return Ok(Self::Published(PublishedMoments { n, mu1: 10.0, mu2: 400.0 }));
         }
-        let config = Config {
-            limit: Limit::Above(n),
-            ..Config::default()
-        };
+        let config = Config { limit: Limit::Above(n), ..Config::default() };
         let alrc = match start {
             StartMoments::Raw(mu1, mu2) => Alrc::new(config, Moments::from_raw(mu1, mu2)?)?,
             StartMoments::Estimate => Alrc::new(config, Estimate::default())?,
@@ -269,15 +257,10 @@ impl Limiter {
         match self {
             Self::None(layer) | Self::Alrc(layer) => layer.load_state("alrc", tensors)?,
             Self::Published(moments) => {
-                let saved = tensors
-                    .get("alrc.published")
-                    .context("`alrc.published` is missing")?;
+                let saved = tensors.get("alrc.published").context("`alrc.published` is missing")?;
                 let values = saved.to_vec1::<f64>()?;
                 let [mu1, mu2] = values[..] else {
-                    bail!(
-                        "`alrc.published` holds {} numbers; expected 2",
-                        values.len()
-                    )
+                    bail!("`alrc.published` holds {} numbers; expected 2", values.len())
                 };
                 (moments.mu1, moments.mu2) = (mu1, mu2);
             }

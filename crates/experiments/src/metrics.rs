@@ -46,11 +46,7 @@ impl MetricsWriter {
     pub fn open(path: &Path, keep: u64) -> Result<Self> {
         let named = || format!("{}: cannot be written", path.display());
         // Appending makes every write go to the end, also after the cut.
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .with_context(named)?;
+        let file = OpenOptions::new().create(true).append(true).open(path).with_context(named)?;
         let length = file.metadata().with_context(named)?.len();
         ensure!(
             keep <= length,
@@ -59,13 +55,8 @@ impl MetricsWriter {
             path.display()
         );
         file.set_len(keep).with_context(named)?;
-        let writer = csv::WriterBuilder::new()
-            .has_headers(keep == 0)
-            .from_writer(file);
-        Ok(Self {
-            writer,
-            path: path.to_path_buf(),
-        })
+        let writer = csv::WriterBuilder::new().has_headers(keep == 0).from_writer(file);
+        Ok(Self { writer, path: path.to_path_buf() })
     }
 
     /// Appends a row; it may stay in memory until [`flush`](Self::flush).
@@ -73,9 +64,7 @@ impl MetricsWriter {
     /// # Errors
     /// The disk is full, or gone.
     pub fn write(&mut self, row: &Row) -> Result<()> {
-        self.writer
-            .serialize(row)
-            .with_context(|| self.path.display().to_string())
+        self.writer.serialize(row).with_context(|| self.path.display().to_string())
     }
 
     /// Writes everything to disk, and gives the file's length in bytes.
@@ -90,10 +79,7 @@ impl MetricsWriter {
             Ok::<_, std::io::Error>(file.metadata()?.len())
         };
         flush().with_context(|| {
-            format!(
-                "{}: cannot be written; is the disk full?",
-                self.path.display()
-            )
+            format!("{}: cannot be written; is the disk full?", self.path.display())
         })
     }
 }
@@ -105,19 +91,13 @@ impl MetricsWriter {
 pub fn read(path: &Path) -> Result<Vec<Row>> {
     let named = || path.display().to_string();
     let mut reader = csv::Reader::from_path(path).with_context(named)?;
-    reader
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .with_context(named)
+    reader.deserialize().collect::<Result<_, _>>().with_context(named)
 }
 
 /// Means over `width` steps that end at each step; over what there is at the beginning. Values
 /// that are not finite end the curve.
 pub fn boxcar(values: impl Iterator<Item = f32>, width: usize) -> Vec<f64> {
-    let values: Vec<f64> = values
-        .map(f64::from)
-        .take_while(|value| value.is_finite())
-        .collect();
+    let values: Vec<f64> = values.map(f64::from).take_while(|value| value.is_finite()).collect();
     let mut sum = 0.0;
     let mut means = Vec::with_capacity(values.len());
     for (i, value) in values.iter().enumerate() {

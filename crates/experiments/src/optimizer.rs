@@ -30,14 +30,8 @@ const EPSILON: f32 = 1e-8;
 /// Adam's running averages of a parameter's gradient and of its square.
 #[derive(Debug)]
 enum Averages {
-    Host {
-        m: RefCell<Vec<f32>>,
-        v: RefCell<Vec<f32>>,
-    },
-    Device {
-        m: Var,
-        v: Var,
-    },
+    Host { m: RefCell<Vec<f32>>, v: RefCell<Vec<f32>> },
+    Device { m: Var, v: Var },
 }
 
 /// An optimiser for one set of parameters.
@@ -62,27 +56,16 @@ impl Optimizer {
                 averages.push(match var.device() {
                     Device::Cpu => {
                         let zeros = || RefCell::new(vec![0.0; var.elem_count()]);
-                        Averages::Host {
-                            m: zeros(),
-                            v: zeros(),
-                        }
+                        Averages::Host { m: zeros(), v: zeros() }
                     }
                     _ => {
                         let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
-                        Averages::Device {
-                            m: zeros()?,
-                            v: zeros()?,
-                        }
+                        Averages::Device { m: zeros()?, v: zeros()? }
                     }
                 });
             }
         }
-        Ok(Self {
-            kind,
-            parameters: parameters.clone(),
-            averages,
-            steps: 0,
-        })
+        Ok(Self { kind, parameters: parameters.clone(), averages, steps: 0 })
     }
 
     /// Updates every parameter.
@@ -100,11 +83,7 @@ impl Optimizer {
                 .with_context(|| format!("parameter `{name}` has no gradient; is it used?"))?;
             match self.averages.get(number) {
                 Some(Averages::Host { m, v }) => {
-                    let update = AdamUpdate {
-                        rate: adam_rate as f32,
-                        m,
-                        v,
-                    };
+                    let update = AdamUpdate { rate: adam_rate as f32, m, v };
                     var.inplace_op2(&gradient.contiguous()?, &update)?;
                 }
                 Some(Averages::Device { m, v }) => {
@@ -115,9 +94,7 @@ impl Optimizer {
                     var.set(&(var.as_tensor() - (m.div(&scale)? * adam_rate)?)?)?;
                 }
                 None if matches!(var.device(), Device::Cpu) => {
-                    let update = DescentUpdate {
-                        rate: learning_rate as f32,
-                    };
+                    let update = DescentUpdate { rate: learning_rate as f32 };
                     var.inplace_op2(&gradient.contiguous()?, &update)?;
                 }
                 None => var.set(&(var.as_tensor() - (gradient * learning_rate)?)?)?,
@@ -260,10 +237,8 @@ fn slices<'a>(
 ) -> candle_core::Result<(&'a mut [f32], &'a [f32])> {
     match (weights, gradient) {
         (CpuStorage::F32(weights), CpuStorage::F32(gradient)) => {
-            let offsets = (
-                weights_layout.contiguous_offsets(),
-                gradient_layout.contiguous_offsets(),
-            );
+            let offsets =
+                (weights_layout.contiguous_offsets(), gradient_layout.contiguous_offsets());
             if let (Some((w0, w1)), Some((g0, g1))) = offsets {
                 return Ok((&mut weights[w0..w1], &gradient[g0..g1]));
             }

@@ -55,9 +55,7 @@ impl Parameters {
     pub fn load(&self, prefix: &str, tensors: &HashMap<String, Tensor>) -> Result<()> {
         let find = |name: &str| {
             let name = format!("{prefix}.{name}");
-            let Some(tensor) = tensors.get(&name) else {
-                bail!("`{name}` is missing")
-            };
+            let Some(tensor) = tensors.get(&name) else { bail!("`{name}` is missing") };
             Ok(tensor)
         };
         for (name, var) in self.iter() {

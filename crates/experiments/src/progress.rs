@@ -49,27 +49,13 @@ impl RunProgress {
         if terminal {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self {
-            bar,
-            name: name.to_owned(),
-            steps,
-            terminal,
-            raw: f64::NAN,
-            clipped: 0,
-        }
+        Self { bar, name: name.to_owned(), steps, terminal, raw: f64::NAN, clipped: 0 }
     }
 
     /// No bar and no lines.
     pub fn hidden() -> Self {
         let bar = ProgressBar::hidden();
-        Self {
-            bar,
-            name: String::new(),
-            steps: 0,
-            terminal: true,
-            raw: f64::NAN,
-            clipped: 0,
-        }
+        Self { bar, name: String::new(), steps: 0, terminal: true, raw: f64::NAN, clipped: 0 }
     }
 
     /// Starts at a later step, for a resumed run.
@@ -81,11 +67,7 @@ impl RunProgress {
     /// Shows a step.
     pub fn step(&mut self, row: &Row) {
         let raw = f64::from(row.raw);
-        self.raw = if self.raw.is_finite() {
-            self.raw + 0.02 * (raw - self.raw)
-        } else {
-            raw
-        };
+        self.raw = if self.raw.is_finite() { self.raw + 0.02 * (raw - self.raw) } else { raw };
         self.clipped += row.clipped_count.unwrap_or(0);
         let message = || format!("loss {:.2}, {} clipped", self.raw, self.clipped);
         self.bar.set_position(row.step);
@@ -94,13 +76,7 @@ impl RunProgress {
                 self.bar.set_message(message());
             }
         } else if row.step.is_multiple_of((self.steps / 5).max(1)) {
-            eprintln!(
-                "{}: step {} of {}, {}",
-                self.name,
-                row.step,
-                self.steps,
-                message()
-            );
+            eprintln!("{}: step {} of {}, {}", self.name, row.step, self.steps, message());
         }
     }
 

@@ -70,10 +70,7 @@ impl Summary {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_whole(
-            path,
-            format!("{}\n", serde_json::to_string_pretty(self)?).as_bytes(),
-        )
+        write_whole(path, format!("{}\n", serde_json::to_string_pretty(self)?).as_bytes())
     }
 
     /// Reads the file.

@@ -22,12 +22,7 @@ fn network(file: &TensorFile) -> Network {
     let start: HashMap<String, Tensor> = network
         .parameters()
         .iter()
-        .map(|(name, _)| {
-            (
-                format!("init.{name}"),
-                tensor(file, &format!("init.{name}")),
-            )
-        })
+        .map(|(name, _)| (format!("init.{name}"), tensor(file, &format!("init.{name}"))))
         .collect();
     network.parameters().load("init", &start).unwrap();
     network
@@ -37,11 +32,7 @@ fn network(file: &TensorFile) -> Network {
 fn of_largest(ours: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(ours.len(), expected.len());
     let largest = expected.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-    let off = ours
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let off = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     f64::from(off / largest)
 }
 
@@ -60,17 +51,12 @@ fn forward_losses_and_gradients() {
         let off = of_largest(&values(&output), &file.values("output").unwrap().1);
         println!("output: {off:.1e}");
         assert!(off < 1e-4, "output: {off:e}");
-        for (kind, name) in [
-            (LossKind::Squared, "squared"),
-            (LossKind::Quartic, "quartic"),
-        ] {
+        for (kind, name) in [(LossKind::Squared, "squared"), (LossKind::Quartic, "quartic")] {
             let raw = raw_losses(kind, &output, &target).unwrap();
             let loss = square_root_of_large(&raw).unwrap();
             for (ours, which) in [(&raw, "raw_loss"), (&loss, "loss")] {
-                let off = relative(
-                    &values(ours),
-                    &file.values(&format!("{name}.{which}")).unwrap().1,
-                );
+                let off =
+                    relative(&values(ours), &file.values(&format!("{name}.{which}")).unwrap().1);
                 println!("{name}.{which}: {off:.1e}");
                 assert!(off < 1e-4, "{name}.{which}: {off:e}");
             }

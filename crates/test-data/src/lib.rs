@@ -37,10 +37,7 @@ pub fn cifar10_or_skip(test: &str) -> Option<PathBuf> {
         Some(repository().join("../shared/data/cifar10")),
         Some(repository().join("data/cifar10")),
     ];
-    let found = candidates
-        .into_iter()
-        .flatten()
-        .find(|folder| folder.is_dir());
+    let found = candidates.into_iter().flatten().find(|folder| folder.is_dir());
     if found.is_none() {
         eprintln!("SKIPPED {test}: no CIFAR-10 pictures; set ALRC_CIFAR10_DIR to test on them");
     }
@@ -62,11 +59,7 @@ pub fn golden_files(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
             files.push(path);
         }
     }
-    ensure!(
-        !files.is_empty(),
-        "{}: no .{extension} files",
-        folder.display()
-    );
+    ensure!(!files.is_empty(), "{}: no .{extension} files", folder.display());
     files.sort();
     Ok(files)
 }

@@ -25,11 +25,7 @@ impl TensorFile {
         let bytes = std::fs::read(path).with_context(named)?;
         let (_, header) = SafeTensors::read_metadata(&bytes).with_context(named)?;
         let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self {
-            path: path.to_path_buf(),
-            bytes,
-            metadata,
-        })
+        Ok(Self { path: path.to_path_buf(), bytes, metadata })
     }
 
     /// All safetensors files of a folder of golden values.
@@ -37,10 +33,7 @@ impl TensorFile {
     /// # Errors
     /// There is none, or one cannot be read.
     pub fn all(folder: &str) -> Result<Vec<Self>> {
-        crate::golden_files(folder, "safetensors")?
-            .iter()
-            .map(|path| Self::open(path))
-            .collect()
+        crate::golden_files(folder, "safetensors")?.iter().map(|path| Self::open(path)).collect()
     }
 
     /// A setting from the file's metadata.
@@ -48,13 +41,8 @@ impl TensorFile {
     /// # Errors
     /// It is missing or not a number of the asked type.
     pub fn setting<T: FromStr>(&self, name: &str) -> Result<T> {
-        let text = self
-            .metadata
-            .get(name)
-            .with_context(|| format!("no setting {name}"))?;
-        text.parse()
-            .ok()
-            .with_context(|| format!("setting {name} = {text}"))
+        let text = self.metadata.get(name).with_context(|| format!("no setting {name}"))?;
+        text.parse().ok().with_context(|| format!("setting {name} = {text}"))
     }
 
     /// The names of all tensors, sorted.
@@ -80,10 +68,9 @@ impl TensorFile {
         let tensor = file.tensor(name).with_context(|| name.to_owned())?;
         let data = tensor.data();
         let values = match tensor.dtype() {
-            Dtype::F32 => data
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
+            Dtype::F32 => {
+                data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+            }
             Dtype::U8 => data.iter().map(|&byte| f32::from(byte)).collect(),
             other => bail!("{name} has type {other:?}"),
         };

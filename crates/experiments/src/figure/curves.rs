@@ -41,12 +41,8 @@ pub struct Curves {
 }
 
 /// Dark enough on white, and told apart by colour-blind readers too.
-const COLOURS: [RGBColor; 4] = [
-    RGBColor(213, 94, 0),
-    RGBColor(0, 90, 181),
-    RGBColor(0, 120, 80),
-    RGBColor(120, 60, 140),
-];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(213, 94, 0), RGBColor(0, 90, 181), RGBColor(0, 120, 80), RGBColor(120, 60, 140)];
 const PANEL: (u32, u32) = (860, 680);
 
 impl Curves {
@@ -70,14 +66,9 @@ impl Curves {
         let points = self.panels.iter().flat_map(|panel| &panel.curves);
         let losses = points.flat_map(|curve| &curve.points).map(|point| point.1);
         let positive = losses.filter(|loss| loss.is_finite() && *loss > 0.0);
-        let (low, high) = positive.fold((f64::INFINITY, 0.0_f64), |(low, high), loss| {
-            (low.min(loss), high.max(loss))
-        });
-        if low > high {
-            (1.0, 10.0)
-        } else {
-            (low / 1.2, high.min(low * 1e4) * 1.2)
-        }
+        let (low, high) = positive
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), loss| (low.min(loss), high.max(loss)));
+        if low > high { (1.0, 10.0) } else { (low / 1.2, high.min(low * 1e4) * 1.2) }
     }
 
     fn draw<B: DrawingBackend>(&self, area: DrawingArea<B, Shift>) -> Result<()> {
@@ -85,15 +76,10 @@ impl Curves {
         area.fill(&WHITE).map_err(failed)?;
         let (low, high) = self.range();
         let points = self.panels.iter().flat_map(|panel| &panel.curves);
-        let last = points
-            .filter_map(|curve| curve.points.last())
-            .map(|point| point.0);
+        let last = points.filter_map(|curve| curve.points.last()).map(|point| point.0);
         let last = last.fold(1.0, f64::max);
-        for (number, (panel, area)) in self
-            .panels
-            .iter()
-            .zip(area.split_evenly((1, self.panels.len())))
-            .enumerate()
+        for (number, (panel, area)) in
+            self.panels.iter().zip(area.split_evenly((1, self.panels.len()))).enumerate()
         {
             let mut chart = ChartBuilder::on(&area)
                 .caption(&panel.title, (FONT, 34))
@@ -158,11 +144,8 @@ impl Curves {
 
 /// Round numbers in a range, for the labels of a logarithmic axis.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let steps: &[f64] = if high / low < 30.0 {
-        &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]
-    } else {
-        &[1.0, 3.0]
-    };
+    let steps: &[f64] =
+        if high / low < 30.0 { &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0] } else { &[1.0, 3.0] };
     (-9..9)
         .flat_map(|exponent| steps.iter().map(move |step| step * 10.0_f64.powi(exponent)))
         .filter(|tick| (low..high).contains(tick))
@@ -171,9 +154,5 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 
 /// A loss as a short label.
 fn short(loss: f64) -> String {
-    if loss >= 10.0 {
-        format!("{loss:.0}")
-    } else {
-        format!("{loss:.1}")
-    }
+    if loss >= 10.0 { format!("{loss:.0}") } else { format!("{loss:.1}") }
 }

@@ -20,27 +20,15 @@ const LINE: usize = 26;
 pub fn write(path: &Path, titles: &[String], rows: &[Vec<Vec<f32>>]) -> Result<()> {
     prepare_font();
     let cell = SIDE * ENLARGED;
-    let lines = titles
-        .iter()
-        .map(|title| title.lines().count())
-        .max()
-        .unwrap_or(0);
+    let lines = titles.iter().map(|title| title.lines().count()).max().unwrap_or(0);
     let top = GAP + lines * LINE;
     let width = titles.len() * (cell + GAP) + GAP;
     let height = top + rows.len() * (cell + GAP) + GAP;
     let mut pixels = vec![255_u8; width * height * 3];
     for (row, pictures) in rows.iter().enumerate() {
-        ensure!(
-            pictures.len() == titles.len(),
-            "a picture for each of {} titles",
-            titles.len()
-        );
+        ensure!(pictures.len() == titles.len(), "a picture for each of {} titles", titles.len());
         for (column, picture) in pictures.iter().enumerate() {
-            ensure!(
-                picture.len() == SIZE,
-                "a picture of {SIZE} numbers, not {}",
-                picture.len()
-            );
+            ensure!(picture.len() == SIZE, "a picture of {SIZE} numbers, not {}", picture.len());
             let (x0, y0) = (GAP + column * (cell + GAP), top + GAP + row * (cell + GAP));
             for y in 0..cell {
                 for x in 0..cell {
@@ -61,8 +49,7 @@ pub fn write(path: &Path, titles: &[String], rows: &[Vec<Vec<f32>>]) -> Result<(
         for (number, line) in title.lines().enumerate() {
             let middle = GAP + column * (cell + GAP) + cell / 2;
             let place = (middle as i32, (GAP / 2 + number * LINE) as i32);
-            area.draw_text(line, &style, place)
-                .map_err(|error| anyhow!("figure: {error}"))?;
+            area.draw_text(line, &style, place).map_err(|error| anyhow!("figure: {error}"))?;
         }
     }
     area.present().map_err(|error| anyhow!("figure: {error}"))?;

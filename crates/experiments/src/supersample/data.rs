@@ -36,10 +36,7 @@ impl Data {
                 dead_leaves(MADE_TEST.0.min(count), MADE_TEST.1),
             ),
         };
-        Ok(Self {
-            train: Arc::new(train),
-            test: Arc::new(test),
-        })
+        Ok(Self { train: Arc::new(train), test: Arc::new(test) })
     }
 }
 
@@ -51,14 +48,6 @@ impl Data {
 pub fn input_and_target(pictures: Vec<f32>, device: &Device) -> Result<(Tensor, Tensor)> {
     let small = resize(&pictures, SIDE, SIDE / 2);
     let input = resize(&small, SIDE / 2, SIDE);
-    let shape = (
-        pictures.len() / (CHANNELS * SIDE * SIDE),
-        CHANNELS,
-        SIDE,
-        SIDE,
-    );
-    Ok((
-        Tensor::from_vec(input, shape, device)?,
-        Tensor::from_vec(pictures, shape, device)?,
-    ))
+    let shape = (pictures.len() / (CHANNELS * SIDE * SIDE), CHANNELS, SIDE, SIDE);
+    Ok((Tensor::from_vec(input, shape, device)?, Tensor::from_vec(pictures, shape, device)?))
 }

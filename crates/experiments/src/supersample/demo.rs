@@ -78,10 +78,7 @@ pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
     );
     let summaries = run_all(&jobs, &data, options.jobs)?;
     if progress::stopped() {
-        anyhow::bail!(
-            "stopped before all runs were done; what is done is in {}",
-            folder.display()
-        );
+        anyhow::bail!("stopped before all runs were done; what is done is in {}", folder.display());
     }
     write_curves(&jobs, &folder, options)?;
     write_samples(&jobs, &data, &folder)?;
@@ -92,8 +89,7 @@ pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
 fn next_folder(runs: &Path) -> Result<PathBuf> {
     let mut numbers = 1..u32::MAX;
     let free = numbers.find(|number| !runs.join(format!("demo-{number}")).exists());
-    free.map(|number| runs.join(format!("demo-{number}")))
-        .context("no free folder in runs/")
+    free.map(|number| runs.join(format!("demo-{number}"))).context("no free folder in runs/")
 }
 
 fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
@@ -115,13 +111,7 @@ fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
                 };
                 let arm_name = if threshold.is_some() { "alrc" } else { "none" };
                 let folder = folder.join(format!("{rate_name}-{arm_name}-seed{seed}"));
-                jobs.push(Job {
-                    rate,
-                    arm,
-                    seed,
-                    settings,
-                    folder,
-                });
+                jobs.push(Job { rate, arm, seed, settings, folder });
             }
         }
     }
@@ -136,18 +126,10 @@ fn run_all(jobs: &[Job], data: &Data, parallel: usize) -> Result<Vec<Summary>> {
     let work = || -> Result<()> {
         let pool = thread_pool(1)?;
         loop {
-            let next = queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop_front();
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(number) = next else { return Ok(()) };
             let job = &jobs[number];
-            let name = job
-                .folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = job.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let summary = pool.install(|| {
                 let mut progress = RunProgress::new(&group, &name, job.settings.steps);
                 train(&job.settings, data, &job.folder, Start::New, &mut progress)
@@ -158,16 +140,11 @@ fn run_all(jobs: &[Job], data: &Data, parallel: usize) -> Result<Vec<Summary>> {
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..parallel.max(1)).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| {
-            worker
-                .join()
-                .map_err(|_| anyhow!("a training thread panicked"))?
+            worker.join().map_err(|_| anyhow!("a training thread panicked"))?
         })
     })?;
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .context("every run has a result")
+    results.into_iter().collect::<Option<Vec<_>>>().context("every run has a result")
 }
 
 fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()> {
@@ -208,22 +185,11 @@ fn write_samples(jobs: &[Job], data: &Data, folder: &Path) -> Result<()> {
     let mut targets = Vec::new();
     for job in jobs.iter().filter(|job| job.seed == 1) {
         let path = Files::new(&job.folder).checkpoint();
-        let few = Data {
-            train: data.train.clone(),
-            test: few(data).into(),
-        };
+        let few = Data { train: data.train.clone(), test: few(data).into() };
         let (_, evaluation) = evaluate_file(&path, |_| Ok(few), job.settings.device)?;
         if rows.is_empty() {
-            rows = evaluation
-                .samples
-                .iter()
-                .map(|[input, ..]| vec![input.clone()])
-                .collect();
-            targets = evaluation
-                .samples
-                .iter()
-                .map(|[.., target]| target.clone())
-                .collect();
+            rows = evaluation.samples.iter().map(|[input, ..]| vec![input.clone()]).collect();
+            targets = evaluation.samples.iter().map(|[.., target]| target.clone()).collect();
         }
         for (row, [_, output, _]) in rows.iter_mut().zip(evaluation.samples) {
             row.push(output);
@@ -250,16 +216,10 @@ fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
     text.push('\n');
     for (rate, (learning_rate, name)) in RATES.iter().enumerate() {
         for (arm, (_, arm_name)) in ARMS.iter().enumerate() {
-            let rate_name = if arm == 0 {
-                format!("{learning_rate:e}")
-            } else {
-                name.to_string()
-            };
+            let rate_name = if arm == 0 { format!("{learning_rate:e}") } else { name.to_string() };
             text.push_str(&format!("{rate_name:<10} {arm_name:<14}"));
-            for (_, summary) in jobs
-                .iter()
-                .zip(summaries)
-                .filter(|(job, _)| (job.rate, job.arm) == (rate, arm))
+            for (_, summary) in
+                jobs.iter().zip(summaries).filter(|(job, _)| (job.rate, job.arm) == (rate, arm))
             {
                 text.push_str(&format!(" {:<24}", verdict(summary)));
             }
@@ -274,15 +234,10 @@ fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
 }
 
 fn verdict(summary: &Summary) -> String {
-    let largest = summary
-        .max_raw
-        .map_or_else(|| "none".into(), |raw| format!("{raw:.0}"));
+    let largest = summary.max_raw.map_or_else(|| "none".into(), |raw| format!("{raw:.0}"));
     match (summary.outcome, summary.final_mean_raw) {
         (Outcome::Diverged, _) => {
-            format!(
-                "dead (NaN at {}), max {largest}",
-                summary.steps - summary.skipped_total + 1
-            )
+            format!("dead (NaN at {}), max {largest}", summary.steps - summary.skipped_total + 1)
         }
         (_, Some(mean)) if mean < DEAD => format!("{mean:.2}, max {largest}"),
         (_, Some(mean)) => format!("dead ({mean:.1}), max {largest}"),

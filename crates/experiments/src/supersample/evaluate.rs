@@ -63,10 +63,7 @@ pub fn evaluate(
         for (i, (mean, divisor)) in scales.into_iter().enumerate() {
             let restored = |values: &[f32]| -> Vec<f32> {
                 let picture = &values[i * SIZE..(i + 1) * SIZE];
-                picture
-                    .iter()
-                    .map(|&x| (f64::from(x) * divisor + mean) as f32)
-                    .collect()
+                picture.iter().map(|&x| (f64::from(x) * divisor + mean) as f32).collect()
             };
             let sample = [restored(&input), restored(&output), restored(&target)];
             sums.psnr += psnr(&sample[1], &sample[2]);
@@ -103,10 +100,7 @@ pub fn evaluate_file(
     let device = device.open()?;
     let network = Network::new(read.settings.width, read.settings.seed, &device)?;
     let named = || checkpoint.display().to_string();
-    network
-        .parameters()
-        .load("weights", &read.tensors)
-        .with_context(named)?;
+    network.parameters().load("weights", &read.tensors).with_context(named)?;
     let data = data(&read.settings)?;
     ensure!(!data.test.is_empty(), "no test pictures");
     let evaluation = evaluate(&network, read.settings.loss, &data.test, &device)?;

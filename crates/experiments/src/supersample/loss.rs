@@ -62,10 +62,7 @@ mod tests {
     #[test]
     fn losses_that_are_not_finite_stay_so() {
         let raw = Tensor::new(&[f32::NAN, f32::INFINITY], &Device::Cpu).unwrap();
-        let values = square_root_of_large(&raw)
-            .unwrap()
-            .to_vec1::<f32>()
-            .unwrap();
+        let values = square_root_of_large(&raw).unwrap().to_vec1::<f32>().unwrap();
         assert!(values.iter().all(|value| !value.is_finite()));
     }
 }

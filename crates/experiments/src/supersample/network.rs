@@ -43,10 +43,8 @@ impl Network {
     /// The device has no memory for it.
     pub fn new(width: usize, seed: u64, device: &Device) -> Result<Self> {
         let wide = 2 * width;
-        let mut shapes = vec![
-            ("conv_in".to_owned(), 3, width, 5),
-            ("conv_expand".to_owned(), width, wide, 3),
-        ];
+        let mut shapes =
+            vec![("conv_in".to_owned(), 3, width, 5), ("conv_expand".to_owned(), width, wide, 3)];
         for block in 0..RESIDUAL_BLOCKS {
             shapes.push((format!("res{block}_a"), wide, wide, 3));
             shapes.push((format!("res{block}_b"), wide, wide, 3));

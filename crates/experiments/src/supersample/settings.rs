@@ -79,25 +79,15 @@ impl Settings {
     /// The message names the setting, its value and the range.
     pub fn check(&self) -> Result<()> {
         let rate = self.learning_rate;
-        ensure!(
-            0.0 < rate && rate <= 1e6,
-            "learning rate {rate}: expected above 0, at most 1e6"
-        );
+        ensure!(0.0 < rate && rate <= 1e6, "learning rate {rate}: expected above 0, at most 1e6");
         for (name, value, most) in [
             ("batch", self.batch as u64, 100_000),
             ("width", self.width as u64, 4_096),
             ("steps", self.steps, 1 << 40),
             ("checkpoint_every", self.checkpoint_every, 1 << 40),
-            (
-                "pictures",
-                self.pictures.unwrap_or(1) as u64,
-                u64::from(u32::MAX),
-            ),
+            ("pictures", self.pictures.unwrap_or(1) as u64, u64::from(u32::MAX)),
         ] {
-            ensure!(
-                (1..=most).contains(&value),
-                "{name} {value}: expected 1 to {most}"
-            );
+            ensure!((1..=most).contains(&value), "{name} {value}: expected 1 to {most}");
         }
         ensure!(
             !(self.published_moments && self.alrc.0.is_none()),
@@ -125,20 +115,12 @@ impl Settings {
         let (ours, theirs) = (as_table(self)?, as_table(other)?);
         let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
         let show = |table: &toml::Table, name: &String| {
-            table
-                .get(name)
-                .map_or_else(|| "nothing".into(), ToString::to_string)
+            table.get(name).map_or_else(|| "nothing".into(), ToString::to_string)
         };
         Ok(names
             .into_iter()
             .filter(|name| ours.get(*name) != theirs.get(*name))
-            .map(|name| {
-                format!(
-                    "{name} is {}, not {}",
-                    show(&ours, name),
-                    show(&theirs, name)
-                )
-            })
+            .map(|name| format!("{name} is {}, not {}", show(&ours, name), show(&theirs, name)))
             .collect())
     }
 }

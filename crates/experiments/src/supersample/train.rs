@@ -28,9 +28,7 @@ pub struct Files {
 #[allow(missing_docs)]
 impl Files {
     pub fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_path_buf(),
-        }
+        Self { folder: folder.to_path_buf() }
     }
     pub fn config(&self) -> PathBuf {
         self.folder.join("config.toml")
@@ -82,17 +80,10 @@ pub fn read_settings(folder: &Path) -> Result<Settings> {
 fn read_config(files: &Files) -> Result<RunConfig> {
     let path = files.config();
     let text = std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "{}: no run to resume here; leave --resume out to start one",
-            path.display()
-        )
+        format!("{}: no run to resume here; leave --resume out to start one", path.display())
     })?;
-    toml::from_str(&text).with_context(|| {
-        format!(
-            "{}: has it been edited? Put it back as it was",
-            path.display()
-        )
-    })
+    toml::from_str(&text)
+        .with_context(|| format!("{}: has it been edited? Put it back as it was", path.display()))
 }
 
 /// Trains until all steps are done, the run diverges, or the user stops it; each ends with a
@@ -180,11 +171,7 @@ impl<'a> Run<'a> {
         );
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{}: cannot be made", folder.display()))?;
-        for stray in [
-            self.files.metrics(),
-            self.files.checkpoint(),
-            self.files.summary(),
-        ] {
+        for stray in [self.files.metrics(), self.files.checkpoint(), self.files.summary()] {
             ensure!(
                 !stray.exists(),
                 "{}: is in the way of a new run, without a config.toml beside it; move it, or give \
@@ -192,10 +179,7 @@ impl<'a> Run<'a> {
                 stray.display()
             );
         }
-        write_whole(
-            &self.files.config(),
-            toml::to_string(&self.config(data))?.as_bytes(),
-        )?;
+        write_whole(&self.files.config(), toml::to_string(&self.config(data))?.as_bytes())?;
         self.metrics = Some(MetricsWriter::open(&self.files.metrics(), 0)?);
         Ok(())
     }
@@ -221,9 +205,7 @@ impl<'a> Run<'a> {
             let path = self.files.checkpoint();
             let checkpoint = Checkpoint::<Settings>::read(&path)?;
             let restore = || -> Result<()> {
-                self.network
-                    .parameters()
-                    .load("weights", &checkpoint.tensors)?;
+                self.network.parameters().load("weights", &checkpoint.tensors)?;
                 self.optimizer.load_state(&checkpoint.tensors)?;
                 self.limiter.load_state(&checkpoint.tensors)
             };
@@ -239,10 +221,7 @@ impl<'a> Run<'a> {
             self.seconds_before = Summary::read(&self.files.summary())?.seconds;
         }
         if saved.settings != *self.settings {
-            write_whole(
-                &self.files.config(),
-                toml::to_string(&self.config(data))?.as_bytes(),
-            )?;
+            write_whole(&self.files.config(), toml::to_string(&self.config(data))?.as_bytes())?;
         }
         self.metrics = Some(MetricsWriter::open(&self.files.metrics(), keep)?);
         Ok(())
@@ -258,10 +237,7 @@ impl<'a> Run<'a> {
                 return Ok(Outcome::Interrupted);
             }
             let row = self.train_step()?;
-            self.metrics
-                .as_mut()
-                .context("the metrics file is open")?
-                .write(&row)?;
+            self.metrics.as_mut().context("the metrics file is open")?.write(&row)?;
             progress.step(&row);
             let due = |every: u64| every > 0 && self.step.is_multiple_of(every);
             if due(self.settings.eval_every) {
@@ -272,11 +248,7 @@ impl<'a> Run<'a> {
             }
         }
         let diverged = self.skipped_in_a_row >= MOST_SKIPS;
-        Ok(if diverged {
-            Outcome::Diverged
-        } else {
-            Outcome::Finished
-        })
+        Ok(if diverged { Outcome::Diverged } else { Outcome::Finished })
     }
 
     /// Forward, bounds from the old moments, backward, weights, moments.
@@ -287,11 +259,8 @@ impl<'a> Run<'a> {
         let (input, target) = input_and_target(pictures, &self.device)?;
         let output = self.network.forward(&input)?;
         let raw = loss::raw_losses(settings.loss, &output, &target)?;
-        let unclipped = if settings.squash {
-            loss::square_root_of_large(&raw)?
-        } else {
-            raw.clone()
-        };
+        let unclipped =
+            if settings.squash { loss::square_root_of_large(&raw)? } else { raw.clone() };
         let limited = self.limiter.forward(&unclipped)?;
         self.step += 1;
         let mut row = Row {
@@ -327,9 +296,8 @@ impl<'a> Run<'a> {
     }
 
     fn evaluate(&self, data: &Data) -> Result<()> {
-        let Evaluation {
-            mean_loss, psnr, ..
-        } = evaluate(&self.network, self.settings.loss, &data.test, &self.device)?;
+        let Evaluation { mean_loss, psnr, .. } =
+            evaluate(&self.network, self.settings.loss, &data.test, &self.device)?;
         let path = self.files.evaluations();
         let header = "step,test_raw,psnr\n";
         let mut text = match std::fs::read_to_string(&path) {
@@ -339,28 +307,17 @@ impl<'a> Run<'a> {
         };
         // Lines from after the checkpoint that the run went on from are written again.
         let old = |line: &&str| {
-            let step = line
-                .split(',')
-                .next()
-                .and_then(|step| step.parse::<u64>().ok());
+            let step = line.split(',').next().and_then(|step| step.parse::<u64>().ok());
             step.is_none_or(|step| step < self.step)
         };
-        text = text
-            .lines()
-            .filter(old)
-            .map(|line| format!("{line}\n"))
-            .collect();
+        text = text.lines().filter(old).map(|line| format!("{line}\n")).collect();
         text.push_str(&format!("{},{mean_loss},{psnr}\n", self.step));
         write_whole(&path, text.as_bytes())
     }
 
     /// Writes metrics, checkpoint and summary, in this order.
     fn save(&mut self, outcome: Outcome) -> Result<Summary> {
-        let metrics_bytes = self
-            .metrics
-            .as_mut()
-            .context("the metrics file is open")?
-            .flush()?;
+        let metrics_bytes = self.metrics.as_mut().context("the metrics file is open")?.flush()?;
         let mut tensors = self.network.parameters().tensors("weights")?;
         tensors.extend(self.optimizer.state()?);
         tensors.extend(self.limiter.state()?);
@@ -378,12 +335,7 @@ impl<'a> Run<'a> {
             device: defaults.device,
             ..self.settings.clone()
         };
-        Checkpoint {
-            settings,
-            progress,
-            tensors,
-        }
-        .write(&self.files.checkpoint())?;
+        Checkpoint { settings, progress, tensors }.write(&self.files.checkpoint())?;
         let rows = metrics::read(&self.files.metrics())?;
         let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
         let message = self.message(outcome, &rows);
@@ -412,11 +364,7 @@ impl<'a> Run<'a> {
                 format!(
                     "diverged at step {first}: losses became {now} and stayed so for {MOST_SKIPS} \
                      steps; {before}; try a lower learning rate{}",
-                    if self.settings.alrc.0.is_none() {
-                        ", or ALRC (--alrc 2)"
-                    } else {
-                        ""
-                    }
+                    if self.settings.alrc.0.is_none() { ", or ALRC (--alrc 2)" } else { "" }
                 )
             }
         }

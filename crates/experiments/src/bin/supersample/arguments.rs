@@ -51,14 +51,7 @@ pub struct DemoArgs {
 
 impl Default for DemoArgs {
     fn default() -> Self {
-        Self {
-            data: None,
-            steps: 1_500,
-            seeds: 1,
-            width: 16,
-            threads: None,
-            out: None,
-        }
+        Self { data: None, steps: 1_500, seeds: 1, width: 16, threads: None, out: None }
     }
 }
 

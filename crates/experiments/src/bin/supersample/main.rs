@@ -14,10 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse()
-        .command
-        .unwrap_or(Command::Demo(DemoArgs::default()))
-    {
+    let result = match Cli::parse().command.unwrap_or(Command::Demo(DemoArgs::default())) {
         Command::Demo(args) => run_demo(args),
         Command::Train(args) => run_train(args),
         Command::Evaluate(args) => run_evaluate(args),
@@ -61,16 +58,9 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {
     stop_on_ctrl_c();
-    let start = if args.resume {
-        Start::Resume
-    } else {
-        Start::New
-    };
+    let start = if args.resume { Start::Resume } else { Start::New };
     let base = match start {
-        Start::New => Settings {
-            data: data_folder(None),
-            ..Settings::default()
-        },
+        Start::New => Settings { data: data_folder(None), ..Settings::default() },
         Start::Resume => experiments::supersample::read_settings(&args.out)?,
     };
     let settings = args.over(base);
@@ -79,12 +69,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     println!("Pictures: {}.", data.train.source());
     let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
     let summary = pool.install(|| {
-        let name = args
-            .out
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = args.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut progress = RunProgress::new(&Default::default(), &name, settings.steps);
         train(&settings, &data, &args.out, start, &mut progress)
     })?;
@@ -109,9 +94,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
 
 fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
     let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
-    let picture = args
-        .out
-        .unwrap_or_else(|| args.checkpoint.with_extension("png"));
+    let picture = args.out.unwrap_or_else(|| args.checkpoint.with_extension("png"));
     ensure!(
         !picture.exists() || args.force,
         "{}: is there already; give another file with --out, or --force to replace it",
@@ -121,11 +104,7 @@ fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
     let (settings, evaluation) = pool.install(|| {
         let data = |trained: &Settings| {
             let data = asked.or_else(|| trained.data.clone());
-            let data = Data::open(&Settings {
-                data,
-                pictures: None,
-                ..trained.clone()
-            })?;
+            let data = Data::open(&Settings { data, pictures: None, ..trained.clone() })?;
             println!("Pictures: {}.", data.test.source());
             Ok(data)
         };
