@@ -68,13 +68,13 @@ pub struct TrainArgs {
     #[arg(long)]
     optimizer: Option<OptimizerKind>,
     /// Learning rate at the start; a tenth every floor(10000/batch * 350) steps [default: 0.1/128]
-    #[arg(long = "lr", value_name = "F")]
+    #[arg(long = "lr", value_name = "F", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Pictures a step [default: 1]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Clip losses above so many standard deviations, or `none` [default: 3]
-    #[arg(long, value_name = "N|none")]
+    #[arg(long, value_name = "N|none", allow_negative_numbers = true)]
     alrc: Option<Threshold>,
     /// Steps in all [default: 100000]
     #[arg(long, value_name = "N")]
