@@ -8,9 +8,12 @@ use std::time::Instant;
 /// One check: what it is for, and how it is done.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("the README's test command", || run(&mut cargo("test --workspace"))),
     ("the core's optional features", || run(&mut cargo("test -p alrc-core --all-features"))),
+    ("the data sets' feature `hub`", || {
+        run(&mut cargo("check -p datasets --tests --features hub"))
+    }),
     ("format", || run(&mut cargo("fmt --all --check"))),
     ("lints", || run(&mut cargo("clippy --workspace --all-targets -- --deny warnings"))),
     ("documentation", || {

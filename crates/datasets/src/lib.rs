@@ -13,6 +13,8 @@ mod augment;
 pub mod cifar10;
 mod dead_leaves;
 mod error;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod pictures;
 mod resize;
 mod stream;

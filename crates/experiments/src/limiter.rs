@@ -1,7 +1,7 @@
 //! What limits the losses of a run: nothing, ALRC, or ALRC with the published scripts' moments.
 
 use alrc_candle::{Alrc, Bounds, Clipped, Config, Estimate, Limit, Moments, Report, Skipped, Step};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -86,7 +86,7 @@ impl FromStr for StartMoments {
         let Some((mu1, mu2)) = numbers else {
             bail!("`{text}`: expected `estimate`, or mean and mean square such as `25,900`");
         };
-        Moments::from_raw(mu1, mu2).with_context(|| format!("start moments `{text}`"))?;
+        Moments::from_raw(mu1, mu2).map_err(|error| anyhow!("start moments `{text}`: {error}"))?;
         Ok(Self::Raw(mu1, mu2))
     }
 }
