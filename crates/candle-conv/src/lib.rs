@@ -8,6 +8,9 @@
 //!
 //! Results do not depend on the number of threads.
 
+// Kernels index several arrays by one lane number; iterators would hide which.
+#![allow(clippy::needless_range_loop)]
+
 mod activation;
 mod buffer;
 mod conv;
