@@ -1,4 +1,5 @@
 //! Clipped losses and their gradients, through `backward()`.
+#![allow(clippy::unwrap_used)]
 
 use alrc_candle::{Alrc, Config, Error, Limit, Moments};
 use candle_core::{DType, Device, Tensor, Var};

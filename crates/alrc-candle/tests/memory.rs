@@ -1,4 +1,5 @@
 //! No graph stays alive: memory in use does not grow over 100,000 steps.
+#![allow(clippy::unwrap_used)]
 
 use alrc_candle::Alrc;
 use candle_core::{Device, Tensor, Var};

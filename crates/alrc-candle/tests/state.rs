@@ -1,4 +1,5 @@
 //! Skipping, saving and restoring.
+#![allow(clippy::unwrap_used)]
 
 use alrc_candle::{Alrc, Config, Error, Estimate, Step};
 use candle_core::{Device, Tensor};

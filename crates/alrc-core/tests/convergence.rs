@@ -8,6 +8,7 @@
 //!
 //! Where bounds clip, the moments converge to the fixed point of the clipped distribution, found
 //! here by quadrature over the distribution, without the code under test.
+#![allow(clippy::unwrap_used)]
 
 use alrc_core::{Clipper, Config, Limit, Moments};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! The inputs on which the published layer breaks, one test each.
+#![allow(clippy::unwrap_used)]
 
 use alrc_core::{BatchMoments, Bounds, Clipper, Config, Error, Estimate, Limit, Moments, State};
 

@@ -1,4 +1,5 @@
 //! Against the published layer and the two-sided formula in TensorFlow, at every step.
+#![allow(clippy::unwrap_used)]
 
 use alrc_core::{Clipper, Config, Limit, Moments};
 use test_data::{AlrcConfig, AlrcFile};

@@ -1,4 +1,5 @@
 //! Properties of clipping and of the moments, on random inputs.
+#![allow(clippy::unwrap_used)]
 
 use alrc_core::{
     BatchMoments, Bounds, Clipper, Config, Estimate, LARGEST_LOSS, Limit, Moments, State,

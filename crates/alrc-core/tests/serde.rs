@@ -1,5 +1,6 @@
 //! Snapshots as text: exact, and checked on the way in.
 #![cfg(feature = "serde")]
+#![allow(clippy::unwrap_used)]
 
 use alrc_core::{Bounds, Clipper, Config, Estimate, Limit, Moments};
 

@@ -1,4 +1,5 @@
 //! Reading CIFAR-10: good files, and every kind of bad one.
+#![allow(clippy::unwrap_used)]
 
 use datasets::cifar10::{Split, class_names, open};
 use datasets::{Pictures, SIZE};

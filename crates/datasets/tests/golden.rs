@@ -1,4 +1,5 @@
 //! Augmentation, standardisation and resizing against TensorFlow's.
+#![allow(clippy::unwrap_used)]
 
 use datasets::{Augmentation, SIDE, SIZE, resize, standardize};
 use test_data::TensorFile;

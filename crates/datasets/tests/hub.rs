@@ -1,5 +1,6 @@
 //! Parquet files of the hub's form give the same pixels as went in.
 #![cfg(feature = "hub")]
+#![allow(clippy::unwrap_used)]
 
 use datasets::{SIDE, SIZE, dead_leaves, hub};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};

@@ -1,4 +1,5 @@
 //! The stream of batches: shuffling, state, and made pictures.
+#![allow(clippy::unwrap_used)]
 
 use datasets::{CHANNELS, SIDE, SIZE, Stream, dead_leaves};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! The network, both losses, all gradients and 30 training steps against TensorFlow's.
+#![allow(clippy::unwrap_used)]
 
 use alrc_candle::{Alrc, Config, Limit, Moments};
 use candle_core::{Device, Tensor};

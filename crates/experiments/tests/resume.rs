@@ -1,5 +1,6 @@
 //! Runs that are killed and resumed equal runs that were never interrupted, byte for byte.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
