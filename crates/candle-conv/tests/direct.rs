@@ -1,5 +1,5 @@
 //! Against a direct convolution in f64: values and all gradients, over shapes of every kind.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::needless_range_loop, clippy::unwrap_used)]
 
 use candle_conv::{Activation, conv2d};
 use candle_core::{Device, Tensor, Var};
