@@ -13,8 +13,8 @@ use rand_chacha::ChaCha8Rng;
 const OVERSAMPLING: usize = 2;
 const FINE: usize = SIDE * OVERSAMPLING;
 /// Disc radii, in pixels of the picture.
-const RADII: (f64, f64) = (1.5, 24.0);
-/// Painting ends here even if a point is still bare (it stays black); about 200 cover a picture.
+const RADII: (f64, f64) = (5.0, 40.0);
+/// Painting ends here even if a point is still bare (it stays black); about 100 cover a picture.
 const MOST_LEAVES: usize = 3_000;
 
 /// `count` pictures; the same `seed` gives the same pictures. Their labels are all 0.
@@ -46,7 +46,7 @@ fn picture(rng: &mut ChaCha8Rng) -> [u8; SIZE] {
         let (x, y) = (centre(), centre());
         let brightness: f64 = rng.random::<f64>() * 255.0;
         let colour: [f64; CHANNELS] =
-            std::array::from_fn(|_| brightness + (rng.random::<f64>() - 0.5) * 120.0);
+            std::array::from_fn(|_| brightness + (rng.random::<f64>() - 0.5) * 60.0);
         let span = |middle: f64| {
             let first = (middle - radius).max(0.0) as usize;
             first..((middle + radius + 1.0).max(0.0) as usize).min(FINE)

@@ -51,7 +51,7 @@ pub struct DemoArgs {
 
 impl Default for DemoArgs {
     fn default() -> Self {
-        Self { data: None, steps: 1_500, seeds: 1, width: 16, threads: None, out: None }
+        Self { data: None, steps: 2_500, seeds: 3, width: 16, threads: None, out: None }
     }
 }
 
