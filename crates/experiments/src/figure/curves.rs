@@ -61,14 +61,15 @@ impl Curves {
         write_whole(&folder.join(format!("{name}.svg")), text.as_bytes())
     }
 
-    /// The lowest and the highest finite loss, a little widened, for logarithmic axes.
+    /// The lowest and the highest finite loss, a little widened, for logarithmic axes; what is more
+    /// than 40 times the lowest is drawn at the upper edge.
     fn range(&self) -> (f64, f64) {
         let points = self.panels.iter().flat_map(|panel| &panel.curves);
         let losses = points.flat_map(|curve| &curve.points).map(|point| point.1);
         let positive = losses.filter(|loss| loss.is_finite() && *loss > 0.0);
         let (low, high) = positive
             .fold((f64::INFINITY, 0.0_f64), |(low, high), loss| (low.min(loss), high.max(loss)));
-        if low > high { (1.0, 10.0) } else { (low / 1.2, high.min(low * 1e4) * 1.2) }
+        if low > high { (1.0, 10.0) } else { (low / 1.2, high.min(low * 40.0) * 1.2) }
     }
 
     fn draw<B: DrawingBackend>(&self, area: DrawingArea<B, Shift>) -> Result<()> {

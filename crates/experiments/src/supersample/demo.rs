@@ -211,7 +211,7 @@ fn few(data: &Data) -> datasets::Pictures {
 fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
     let mut text = format!("{:<10} {:<14}", "rate", "arm");
     for seed in 1..=seeds {
-        text.push_str(&format!(" {:<24}", format!("seed {seed}")));
+        text.push_str(&format!(" {:<28}", format!("seed {seed}")));
     }
     text.push('\n');
     for (rate, (learning_rate, name)) in RATES.iter().enumerate() {
@@ -221,7 +221,7 @@ fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
             for (_, summary) in
                 jobs.iter().zip(summaries).filter(|(job, _)| (job.rate, job.arm) == (rate, arm))
             {
-                text.push_str(&format!(" {:<24}", verdict(summary)));
+                text.push_str(&format!(" {:<28}", verdict(summary)));
             }
             text.push('\n');
         }
@@ -234,7 +234,10 @@ fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
 }
 
 fn verdict(summary: &Summary) -> String {
-    let largest = summary.max_raw.map_or_else(|| "none".into(), |raw| format!("{raw:.0}"));
+    let largest = summary.max_raw.map_or_else(
+        || "none".into(),
+        |raw| if raw < 1e5 { format!("{raw:.0}") } else { format!("{raw:.0e}") },
+    );
     match (summary.outcome, summary.final_mean_raw) {
         (Outcome::Diverged, _) => {
             format!("dead (NaN at {}), max {largest}", summary.steps - summary.skipped_total + 1)
