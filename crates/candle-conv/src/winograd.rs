@@ -7,8 +7,9 @@
 //! backward pass runs the same steps in reverse: `dU = V^T Z` and `dV = Z U^T` share `Z`, the
 //! transformed gradient.
 //!
-//! Tiles are handled in chunks that fit the cache, whose size does not depend on the number of
-//! threads; within a chunk, tile rows and then the 36 products are shared out to threads.
+//! Work is cut into units of whole pictures and these into chunks of tiles that fit the cache. Sizes
+//! do not depend on the number of threads, so results do not either. Several units go to threads
+//! whole; a single one shares its tile rows, and then its 36 products, out to threads.
 
 use crate::activation::{activate, pull_back};
 use crate::buffer::Buffer;
@@ -29,7 +30,12 @@ const CHUNK: usize = 128;
 /// Numbers between planes, so that they do not fall on the same places of the cache.
 const GAP: usize = 16;
 
-/// The tiles of a convolution.
+/// Groups of units whose weight gradients are summed apart, and then together.
+const GROUPS: usize = 8;
+/// Multiplications in a product below which it is not worth a task of its own.
+const SMALL: usize = 1 << 18;
+
+/// The tiles of some pictures.
 #[derive(Clone, Copy)]
 struct Tiles {
     down: usize,
@@ -42,8 +48,9 @@ struct Tiles {
 impl Tiles {
     fn new(g: &Geometry) -> Self {
         let (down, along) = (g.out_height.div_ceil(4), g.out_width.div_ceil(4));
-        let rows_per_chunk = (CHUNK / along.max(1)).max(1);
-        Self { down, along, rows: g.batch * down, rows_per_chunk }
+        let rows = g.batch * down;
+        let rows_per_chunk = (CHUNK / along.max(1)).clamp(1, rows.max(1));
+        Self { down, along, rows, rows_per_chunk }
     }
 
     /// Numbers between the planes of a chunk with so many channels.
@@ -62,6 +69,40 @@ impl Tiles {
     }
 }
 
+/// Pictures a unit has: about a chunk's worth of tiles.
+fn pictures_per_unit(g: &Geometry) -> usize {
+    let tiles = g.out_height.div_ceil(4) * g.out_width.div_ceil(4);
+    (CHUNK / tiles.max(1)).max(1)
+}
+
+/// Numbers of one picture, and of one result.
+fn picture_lengths(g: &Geometry) -> (usize, usize) {
+    (g.height * g.width * g.inputs, g.out_height * g.out_width * g.outputs)
+}
+
+/// Calls `work` for each number of a range, side by side if `parallel`.
+fn each(parallel: bool, mut range: std::ops::Range<usize>, work: impl Fn(usize) + Send + Sync) {
+    if parallel {
+        range.into_par_iter().for_each(work);
+    } else {
+        range.by_ref().for_each(work);
+    }
+}
+
+/// Calls `work` for each plane of a buffer, side by side if `parallel`.
+fn each_plane(
+    parallel: bool,
+    planes: &mut [f32],
+    length: usize,
+    work: impl Fn(usize, &mut [f32]) + Send + Sync,
+) {
+    if parallel {
+        planes.par_chunks_mut(length).enumerate().for_each(|(p, plane)| work(p, plane));
+    } else {
+        planes.chunks_mut(length).enumerate().for_each(|(p, plane)| work(p, plane));
+    }
+}
+
 /// `y = activation(x * weight + bias)`.
 pub(crate) fn forward(
     g: &Geometry,
@@ -70,30 +111,57 @@ pub(crate) fn forward(
     bias: &[f32],
     slope: f32,
 ) -> Vec<f32> {
-    let tiles = Tiles::new(g);
     let mut y = vec![0.0; g.y_len()];
+    if y.is_empty() {
+        return y;
+    }
     let kernels = Kernels::forward(g, weight);
+    let unit = pictures_per_unit(g);
+    let (x_length, y_length) = picture_lengths(g);
+    let run = |x: &[f32], y: &mut [f32], parallel: bool| {
+        let part = Geometry { batch: y.len() / y_length, ..*g };
+        forward_unit(&part, x, &kernels, bias, slope, y, parallel);
+    };
+    if g.batch <= unit {
+        run(x, &mut y, true);
+    } else {
+        let xs = x.par_chunks(unit * x_length);
+        y.par_chunks_mut(unit * y_length).zip(xs).for_each(|(y, x)| run(x, y, false));
+    }
+    y
+}
+
+fn forward_unit(
+    g: &Geometry,
+    x: &[f32],
+    kernels: &Kernels,
+    bias: &[f32],
+    slope: f32,
+    y: &mut [f32],
+    parallel: bool,
+) {
+    let tiles = Tiles::new(g);
     let (mut v, mut m) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
-    let y_shared = Shared::new(&mut y);
+    let y = Shared::new(y);
     for chunk in tiles.chunks() {
         let first = chunk.start;
         let count = chunk.len() * tiles.along;
+        let parallel = parallel && count * g.inputs * g.outputs >= SMALL;
         let v_shared = Shared::new(&mut v);
-        chunk.clone().into_par_iter().for_each(|row| {
+        each(parallel, chunk.clone(), |row| {
             transform_input(g, tiles, x, row, row - first, &v_shared);
         });
-        let planes =
-            m.par_chunks_mut(tiles.plane(g.outputs)).zip(v.par_chunks(tiles.plane(g.inputs)));
-        planes.enumerate().for_each(|(p, (m, v))| {
-            let (a, b) = (View::rows(v, g.inputs), View::rows(kernels.plane(p), g.outputs));
+        let v = &v[..];
+        each_plane(parallel, &mut m, tiles.plane(g.outputs), |p, m| {
+            let a = View::rows(&v[p * tiles.plane(g.inputs)..], g.inputs);
+            let b = View::rows(kernels.plane(p), g.outputs);
             product(m, false, a, b, (count, g.inputs, g.outputs));
         });
         let m = &m[..];
-        chunk.into_par_iter().for_each(|row| {
-            transform_output(g, tiles, m, row, row - first, bias, slope, &y_shared);
+        each(parallel, chunk, |row| {
+            transform_output(g, tiles, m, row, row - first, bias, slope, &y);
         });
     }
-    y
 }
 
 /// The gradients of pictures (if asked for), weights and bias, from that of the result.
@@ -106,66 +174,108 @@ pub(crate) fn backward(
     slope: f32,
     input_gradient: bool,
 ) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
-    let tiles = Tiles::new(g);
     let mut dx = vec![0.0; if input_gradient { g.x_len() } else { 0 }];
-    let kernels = input_gradient.then(|| Kernels::backward(g, weight));
-    let (mut v, mut z) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
-    let mut dv = input_gradient.then(|| tiles.buffer(g.inputs));
-    let kernel_plane = g.inputs * g.outputs + GAP;
-    let mut du = Buffer::take(PLANES * kernel_plane);
-    let mut bias_parts: Vec<Vec<f32>> = Vec::new();
-    let dx_shared = Shared::new(&mut dx);
-    for chunk in tiles.chunks() {
-        let first = chunk.start;
-        let count = chunk.len() * tiles.along;
-        let (v_shared, z_shared) = (Shared::new(&mut v), Shared::new(&mut z));
-        let parts = chunk.clone().into_par_iter().map(|row| {
-            transform_input(g, tiles, x, row, row - first, &v_shared);
-            let mut bias = vec![0.0; g.outputs];
-            transform_gradient(
-                g,
-                tiles,
-                y,
-                gradient,
-                row,
-                row - first,
-                slope,
-                &z_shared,
-                &mut bias,
-            );
-            bias
-        });
-        bias_parts.par_extend(parts);
-        let v_planes = v.par_chunks(tiles.plane(g.inputs));
-        let z_planes = z.par_chunks(tiles.plane(g.outputs));
-        let du_planes = du.par_chunks_mut(kernel_plane);
-        du_planes.zip(v_planes.zip(z_planes)).for_each(|(du, (v, z))| {
-            let (a, b) = (View::transposed(v, g.inputs), View::rows(z, g.outputs));
-            product(du, first > 0, a, b, (g.inputs, count, g.outputs));
-        });
-        let (Some(dv), Some(kernels)) = (&mut dv, &kernels) else { continue };
-        let dv_planes = dv.par_chunks_mut(tiles.plane(g.inputs));
-        let z_planes = z.par_chunks(tiles.plane(g.outputs));
-        dv_planes.zip(z_planes).enumerate().for_each(|(p, (dv, z))| {
-            let (a, b) = (View::rows(z, g.outputs), View::rows(kernels.plane(p), g.inputs));
-            product(dv, false, a, b, (count, g.outputs, g.inputs));
-        });
-        // A tile row's input overlaps that of the rows above and below: first every second one.
-        let dv = &dv[..];
-        for odd in 0..2 {
-            chunk.clone().into_par_iter().filter(|row| row % tiles.down % 2 == odd).for_each(
-                |row| {
-                    add_input_gradient(g, tiles, dv, row, row - first, &dx_shared);
-                },
-            );
-        }
+    if gradient.is_empty() {
+        let (weight, bias) = (vec![0.0; g.weight_len()], vec![0.0; g.outputs]);
+        return (input_gradient.then_some(dx), weight, bias);
     }
-    let weight = if tiles.rows == 0 {
-        vec![0.0; g.weight_len()]
-    } else {
-        weight_gradient(g, &du, kernel_plane)
+    let kernels = input_gradient.then(|| Kernels::backward(g, weight));
+    let (x_length, y_length) = picture_lengths(g);
+    let unit = pictures_per_unit(g);
+    let units = g.batch.div_ceil(unit);
+    let group = units.div_ceil(GROUPS.min(units)) * unit;
+    let run = |index: usize, dx: &mut [f32], parallel: bool| {
+        let pictures = index * group..((index + 1) * group).min(g.batch);
+        let xs = pictures.start * x_length..pictures.end * x_length;
+        let ys = pictures.start * y_length..pictures.end * y_length;
+        let pass = Backward {
+            g: Geometry { batch: pictures.len(), ..*g },
+            x: &x[xs],
+            y: &y[ys.clone()],
+            gradient: &gradient[ys],
+            slope,
+            kernels: kernels.as_ref(),
+        };
+        pass.run(dx, parallel)
     };
-    (input_gradient.then_some(dx), weight, sum(bias_parts, g.outputs))
+    let groups = g.batch.div_ceil(group);
+    let parts: Vec<(Buffer, Vec<f32>)> = if groups == 1 {
+        vec![run(0, &mut dx, true)]
+    } else {
+        let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(group * x_length).collect();
+        dx_parts.resize_with(groups, Default::default);
+        let dx_parts = dx_parts.into_par_iter().enumerate();
+        dx_parts.map(|(index, dx)| run(index, dx, false)).collect()
+    };
+    let (du, bias): (Vec<Buffer>, Vec<Vec<f32>>) = parts.into_iter().unzip();
+    (input_gradient.then_some(dx), weight_gradient(g, &du), sum(bias, g.outputs))
+}
+
+/// The backward pass over some pictures.
+struct Backward<'a> {
+    g: Geometry,
+    x: &'a [f32],
+    y: &'a [f32],
+    gradient: &'a [f32],
+    slope: f32,
+    /// Absent where no gradient of the pictures is asked for.
+    kernels: Option<&'a Kernels>,
+}
+
+impl Backward<'_> {
+    /// Adds to the zeros in `dx`; gives the gradients of the transformed kernels and of the bias.
+    fn run(&self, dx: &mut [f32], parallel: bool) -> (Buffer, Vec<f32>) {
+        let (g, tiles) = (&self.g, Tiles::new(&self.g));
+        let (mut v, mut z) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
+        let (v_plane, z_plane) = (tiles.plane(g.inputs), tiles.plane(g.outputs));
+        let mut dv = self.kernels.map(|_| tiles.buffer(g.inputs));
+        let mut du = Buffer::take(PLANES * kernel_plane(g));
+        let mut bias = vec![0.0; tiles.rows * g.outputs];
+        let bias_shared = Shared::new(&mut bias);
+        let dx = Shared::new(dx);
+        for chunk in tiles.chunks() {
+            let first = chunk.start;
+            let count = chunk.len() * tiles.along;
+            let parallel = parallel && count * g.inputs * g.outputs >= SMALL;
+            let (v_shared, z_shared) = (Shared::new(&mut v), Shared::new(&mut z));
+            each(parallel, chunk.clone(), |row| {
+                let place = row - first;
+                transform_input(g, tiles, self.x, row, place, &v_shared);
+                // SAFETY: the tile row is this task's alone.
+                let bias = unsafe { bias_shared.part(row * g.outputs, g.outputs) };
+                let (y, gradient, slope) = (self.y, self.gradient, self.slope);
+                transform_gradient(g, tiles, y, gradient, row, place, slope, &z_shared, bias);
+            });
+            let (v, z) = (&v[..], &z[..]);
+            each_plane(parallel, &mut du, kernel_plane(g), |p, du| {
+                let a = View::transposed(&v[p * v_plane..], g.inputs);
+                let b = View::rows(&z[p * z_plane..], g.outputs);
+                product(du, first > 0, a, b, (g.inputs, count, g.outputs));
+            });
+            let (Some(dv), Some(kernels)) = (&mut dv, self.kernels) else { continue };
+            each_plane(parallel, dv, v_plane, |p, dv| {
+                let a = View::rows(&z[p * z_plane..], g.outputs);
+                let b = View::rows(kernels.plane(p), g.inputs);
+                product(dv, false, a, b, (count, g.outputs, g.inputs));
+            });
+            // A tile row's input overlaps that of the rows beside it: first every second one.
+            let dv = &dv[..];
+            for odd in 0..2 {
+                each(parallel, chunk.clone(), |row| {
+                    if row % tiles.down % 2 == odd {
+                        add_input_gradient(g, tiles, dv, row, row - first, &dx);
+                    }
+                });
+            }
+        }
+        let rows = bias.chunks_exact(g.outputs).map(<[f32]>::to_vec).collect();
+        (du, sum(rows, g.outputs))
+    }
+}
+
+/// Numbers between the planes of kernel gradients.
+fn kernel_plane(g: &Geometry) -> usize {
+    g.inputs * g.outputs + GAP
 }
 
 /// Transformed kernels: 36 row-major matrices.
@@ -190,7 +300,8 @@ impl Kernels {
         let plane = rows.0 * columns.0 + GAP;
         let mut buffer = Buffer::take(PLANES * plane);
         let shared = Shared::new(&mut buffer);
-        (0..rows.0).into_par_iter().for_each(|row| {
+        let parallel = 16 * PLANES * plane >= SMALL;
+        each(parallel, 0..rows.0, |row| {
             transform_kernels(&weight[row * rows.1..], columns.0, columns.1, row, plane, &shared);
         });
         Self { buffer, plane }
@@ -395,10 +506,12 @@ vectorized! {
     }
 }
 
-fn weight_gradient(g: &Geometry, du: &[f32], plane: usize) -> Vec<f32> {
+/// The gradient of the weights from those of the transformed kernels, summed in order.
+fn weight_gradient(g: &Geometry, du: &[Buffer]) -> Vec<f32> {
     let mut weight = vec![0.0; g.weight_len()];
     let shared = Shared::new(&mut weight);
-    (0..g.inputs).into_par_iter().for_each(|i| reverse_kernels(g, du, plane, i, &shared));
+    let parallel = 16 * PLANES * g.inputs * g.outputs >= SMALL;
+    each(parallel, 0..g.inputs, |i| reverse_kernels(g, du, i, &shared));
     weight
 }
 
@@ -406,15 +519,22 @@ vectorized! {
     /// The gradient of all weights of one input channel.
     fn reverse_kernels(
         g: &Geometry,
-        du: &[f32],
-        plane: usize,
+        du: &[Buffer],
         input: usize,
         weight: &Shared<'_>,
     ) {
         for c in (0..g.outputs).step_by(LANES) {
             let mut taken = [[[0.0; LANES]; 6]; 6];
             for p in 0..PLANES {
-                taken[p / 6][p % 6] = load(du, p * plane + input * g.outputs + c);
+                let at = p * kernel_plane(g) + input * g.outputs + c;
+                let mut sum = load(&du[0], at);
+                for du in &du[1..] {
+                    let more = load(du, at);
+                    for lane in 0..LANES {
+                        sum[lane] += more[lane];
+                    }
+                }
+                taken[p / 6][p % 6] = sum;
             }
             let taps: [[Lanes; 3]; 3] = square(&taken, kernel_reversed);
             for lane in 0..LANES {
