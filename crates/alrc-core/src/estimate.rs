@@ -101,17 +101,15 @@ impl Estimate {
         }
         let (mean, variance) = (self.losses.mean(), self.losses.variance());
         let (shifted, square) = (mean + offset, self.overestimate * self.overestimate);
-        let batch = match limit {
-            Limit::Above(_) | Limit::Fixed(_) => BatchMoments::saturating(
-                1,
+        Some(match limit {
+            Limit::Above(_) | Limit::Fixed(_) => Moments::saturating(
                 mean + (self.overestimate - 1.0) * shifted.abs(),
                 square * variance,
             ),
             Limit::Below(_) | Limit::Both { .. } => {
-                BatchMoments::saturating(1, mean, square * (variance + shifted * shifted))
+                Moments::saturating(mean, square * (variance + shifted * shifted))
             }
-        };
-        Moments::new(batch.mean(), batch.variance()).ok()
+        })
     }
 
     /// The estimation of losses that are `factor` times as large.

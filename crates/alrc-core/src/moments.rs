@@ -50,6 +50,12 @@ impl Moments {
         Self::new(mu1, variance.max(0.0))
     }
 
+    /// For values that are already known to be in range, up to rounding.
+    pub(crate) fn saturating(mean: f64, variance: f64) -> Self {
+        let (mean, variance) = saturate(mean, variance);
+        Self { mean, variance }
+    }
+
     /// Mean of the clipped losses.
     pub fn mean(&self) -> f64 {
         self.mean
@@ -78,14 +84,12 @@ impl Moments {
         let delta = batch.mean() - self.mean;
         let gain = 1.0 - decay;
         let variance = decay * self.variance + gain * (batch.variance() + decay * delta * delta);
-        let (mean, variance) = saturate(self.mean + gain * delta, variance);
-        Self { mean, variance }
+        Self::saturating(self.mean + gain * delta, variance)
     }
 
     /// The moments of losses that are `factor` times as large.
     pub(crate) fn scaled(&self, factor: f64) -> Self {
-        let (mean, variance) = saturate(self.mean * factor, self.variance * factor * factor);
-        Self { mean, variance }
+        Self::saturating(self.mean * factor, self.variance * factor * factor)
     }
 }
 

@@ -37,10 +37,10 @@ enum Averages {
 /// An optimiser for one set of parameters.
 #[derive(Debug)]
 pub struct Optimizer {
-    kind: OptimizerKind,
     parameters: Parameters,
     /// One for each parameter; none for gradient descent.
     averages: Vec<Averages>,
+    /// Updates made.
     steps: u64,
 }
 
@@ -65,7 +65,7 @@ impl Optimizer {
                 });
             }
         }
-        Ok(Self { kind, parameters: parameters.clone(), averages, steps: 0 })
+        Ok(Self { parameters: parameters.clone(), averages, steps: 0 })
     }
 
     /// Updates every parameter.
@@ -83,7 +83,7 @@ impl Optimizer {
                 .with_context(|| format!("parameter `{name}` has no gradient; is it used?"))?;
             match self.averages.get(number) {
                 Some(Averages::Host { m, v }) => {
-                    let update = AdamUpdate { rate: adam_rate as f32, m, v };
+                    let update = Update::Adam { rate: adam_rate as f32, m, v };
                     var.inplace_op2(&gradient.contiguous()?, &update)?;
                 }
                 Some(Averages::Device { m, v }) => {
@@ -94,18 +94,13 @@ impl Optimizer {
                     var.set(&(var.as_tensor() - (m.div(&scale)? * adam_rate)?)?)?;
                 }
                 None if matches!(var.device(), Device::Cpu) => {
-                    let update = DescentUpdate { rate: learning_rate as f32 };
+                    let update = Update::Descent { rate: learning_rate as f32 };
                     var.inplace_op2(&gradient.contiguous()?, &update)?;
                 }
                 None => var.set(&(var.as_tensor() - (gradient * learning_rate)?)?)?,
             }
         }
         Ok(())
-    }
-
-    /// How many updates have been made.
-    pub fn steps(&self) -> u64 {
-        self.steps
     }
 
     /// The state as tensors named `optimizer.steps`, `optimizer.m.<parameter>` and
@@ -144,7 +139,7 @@ impl Optimizer {
         };
         let steps = find("optimizer.steps")?.to_scalar::<i64>()?;
         for ((name, var), averages) in self.parameters.iter().zip(&self.averages) {
-            for (letter, which) in [("m", 0), ("v", 1)] {
+            let find = |letter: &str| {
                 let name = format!("optimizer.{letter}.{name}");
                 let tensor = find(&name)?;
                 ensure!(
@@ -153,36 +148,34 @@ impl Optimizer {
                     tensor.shape(),
                     var.shape()
                 );
-                match averages {
-                    Averages::Host { m, v } => {
-                        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-                        [m, v][which].replace(values);
-                    }
-                    Averages::Device { m, v } => {
-                        [m, v][which].set(&tensor.to_device(var.device())?)?;
-                    }
+                Ok(tensor)
+            };
+            let (saved_m, saved_v) = (find("m")?, find("v")?);
+            match averages {
+                Averages::Host { m, v } => {
+                    m.replace(saved_m.flatten_all()?.to_vec1()?);
+                    v.replace(saved_v.flatten_all()?.to_vec1()?);
+                }
+                Averages::Device { m, v } => {
+                    m.set(&saved_m.to_device(var.device())?)?;
+                    v.set(&saved_v.to_device(var.device())?)?;
                 }
             }
         }
         self.steps = u64::try_from(steps).context("`optimizer.steps` is negative")?;
         Ok(())
     }
-
-    /// Which optimiser this is.
-    pub fn kind(&self) -> OptimizerKind {
-        self.kind
-    }
 }
 
-struct AdamUpdate<'a> {
-    rate: f32,
-    m: &'a RefCell<Vec<f32>>,
-    v: &'a RefCell<Vec<f32>>,
+/// One update of one parameter on the processor.
+enum Update<'a> {
+    Adam { rate: f32, m: &'a RefCell<Vec<f32>>, v: &'a RefCell<Vec<f32>> },
+    Descent { rate: f32 },
 }
 
-impl InplaceOp2 for AdamUpdate<'_> {
+impl InplaceOp2 for Update<'_> {
     fn name(&self) -> &'static str {
-        "adam"
+        "optimiser"
     }
 
     fn cpu_fwd(
@@ -193,36 +186,21 @@ impl InplaceOp2 for AdamUpdate<'_> {
         gradient_layout: &Layout,
     ) -> candle_core::Result<()> {
         let (weights, gradient) = slices(weights, weights_layout, gradient, gradient_layout)?;
-        let (mut m, mut v) = (self.m.borrow_mut(), self.v.borrow_mut());
-        let averages = m.iter_mut().zip(v.iter_mut());
-        for ((weight, gradient), (m, v)) in weights.iter_mut().zip(gradient).zip(averages) {
-            *m = BETA1 * *m + (1.0 - BETA1) * gradient;
-            *v = BETA2 * *v + (1.0 - BETA2) * (gradient * gradient);
-            *weight -= self.rate * *m / (v.sqrt() + EPSILON);
-        }
-        Ok(())
-    }
-}
-
-struct DescentUpdate {
-    rate: f32,
-}
-
-impl InplaceOp2 for DescentUpdate {
-    fn name(&self) -> &'static str {
-        "gradient descent"
-    }
-
-    fn cpu_fwd(
-        &self,
-        weights: &mut CpuStorage,
-        weights_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (weights, gradient) = slices(weights, weights_layout, gradient, gradient_layout)?;
-        for (weight, gradient) in weights.iter_mut().zip(gradient) {
-            *weight -= self.rate * gradient;
+        match *self {
+            Self::Adam { rate, m, v } => {
+                let (mut m, mut v) = (m.borrow_mut(), v.borrow_mut());
+                let averages = m.iter_mut().zip(v.iter_mut());
+                for ((weight, gradient), (m, v)) in weights.iter_mut().zip(gradient).zip(averages) {
+                    *m = BETA1 * *m + (1.0 - BETA1) * gradient;
+                    *v = BETA2 * *v + (1.0 - BETA2) * (gradient * gradient);
+                    *weight -= rate * *m / (v.sqrt() + EPSILON);
+                }
+            }
+            Self::Descent { rate } => {
+                for (weight, gradient) in weights.iter_mut().zip(gradient) {
+                    *weight -= rate * gradient;
+                }
+            }
         }
         Ok(())
     }

@@ -52,12 +52,6 @@ impl RunProgress {
         Self { bar, name: name.to_owned(), steps, terminal, raw: f64::NAN, clipped: 0 }
     }
 
-    /// No bar and no lines.
-    pub fn hidden() -> Self {
-        let bar = ProgressBar::hidden();
-        Self { bar, name: String::new(), steps: 0, terminal: true, raw: f64::NAN, clipped: 0 }
-    }
-
     /// Starts at a later step, for a resumed run.
     pub fn start_at(&mut self, step: u64) {
         self.bar.set_position(step);

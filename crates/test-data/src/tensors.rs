@@ -45,20 +45,6 @@ impl TensorFile {
         text.parse().ok().with_context(|| format!("setting {name} = {text}"))
     }
 
-    /// The names of all tensors, sorted.
-    ///
-    /// # Errors
-    /// The file is damaged.
-    pub fn names(&self) -> Result<Vec<String>> {
-        let mut names = SafeTensors::deserialize(&self.bytes)?
-            .names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
-        names.sort();
-        Ok(names)
-    }
-
     /// Shape and values of an `f32` or `u8` tensor.
     ///
     /// # Errors

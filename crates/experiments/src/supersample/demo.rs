@@ -180,13 +180,15 @@ fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()
 
 /// Test pictures restored by the four networks of the first seed.
 fn write_samples(jobs: &[Job], data: &Data, folder: &Path) -> Result<()> {
+    // Enough test pictures for the figure.
+    let test = (*data.test).clone().take(5).into();
+    let few = Data { train: data.train.clone(), test };
     let mut titles = vec!["input".to_owned()];
     let mut rows: Vec<Vec<Vec<f32>>> = Vec::new();
     let mut targets = Vec::new();
     for job in jobs.iter().filter(|job| job.seed == 1) {
         let path = Files::new(&job.folder).checkpoint();
-        let few = Data { train: data.train.clone(), test: few(data).into() };
-        let (_, evaluation) = evaluate_file(&path, |_| Ok(few), job.settings.device)?;
+        let (_, evaluation) = evaluate_file(&path, |_| Ok(few.clone()), job.settings.device)?;
         if rows.is_empty() {
             rows = evaluation.samples.iter().map(|[input, ..]| vec![input.clone()]).collect();
             targets = evaluation.samples.iter().map(|[.., target]| target.clone()).collect();
@@ -201,11 +203,6 @@ fn write_samples(jobs: &[Job], data: &Data, folder: &Path) -> Result<()> {
         row.push(target);
     }
     samples::write(&folder.join("samples.png"), &titles, &rows)
-}
-
-/// Enough test pictures for the figure.
-fn few(data: &Data) -> datasets::Pictures {
-    (*data.test).clone().take(5)
 }
 
 fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {
