@@ -30,10 +30,11 @@ pub struct Row {
     pub learning_rate: f64,
 }
 
-/// Appends rows to a file.
+/// Appends rows to a file, and keeps all of them at hand.
 #[derive(Debug)]
 pub struct MetricsWriter {
     writer: csv::Writer<File>,
+    rows: Vec<Row>,
     path: PathBuf,
 }
 
@@ -56,15 +57,22 @@ impl MetricsWriter {
         );
         file.set_len(keep).with_context(named)?;
         let writer = csv::WriterBuilder::new().has_headers(keep == 0).from_writer(file);
-        Ok(Self { writer, path: path.to_path_buf() })
+        Ok(Self { writer, rows: read(path)?, path: path.to_path_buf() })
     }
 
     /// Appends a row; it may stay in memory until [`flush`](Self::flush).
     ///
     /// # Errors
     /// The disk is full, or gone.
-    pub fn write(&mut self, row: &Row) -> Result<()> {
-        self.writer.serialize(row).with_context(|| self.path.display().to_string())
+    pub fn write(&mut self, row: Row) -> Result<()> {
+        self.writer.serialize(row).with_context(|| self.path.display().to_string())?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// All rows of the file, and those that are still to be written to it.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
     /// Writes everything to disk, and gives the file's length in bytes.
@@ -137,16 +145,18 @@ mod tests {
             learning_rate: 0.1 / 128.0,
         };
         let mut writer = MetricsWriter::open(&path, 0).unwrap();
-        writer.write(&row(1)).unwrap();
+        writer.write(row(1)).unwrap();
         let keep = writer.flush().unwrap();
-        writer.write(&row(2)).unwrap();
+        writer.write(row(2)).unwrap();
         drop(writer);
         let text = std::fs::read_to_string(&path).unwrap();
         let header =
             "step,raw,unclipped,clipped,upper,mean,std,clipped_count,skipped,learning_rate";
         assert_eq!(text.lines().next(), Some(header));
         let mut writer = MetricsWriter::open(&path, keep).unwrap();
-        writer.write(&row(3)).unwrap();
+        writer.write(row(3)).unwrap();
+        let kept: Vec<u64> = writer.rows().iter().map(|row| row.step).collect();
+        assert_eq!(kept, [1, 3]);
         drop(writer);
         let rows = read(&path).unwrap();
         assert_eq!(rows.iter().map(|row| row.step).collect::<Vec<_>>(), [1, 3]);

@@ -3,8 +3,7 @@
 //! Gradient descent at a stable and at an unstable learning rate, each without and with ALRC, from
 //! the same start weights and on the same pictures, for several seeds.
 
-use super::train::{Files, Start, train};
-use super::{Data, Settings, evaluate_file};
+use super::{Data, Files, Settings, Start, evaluate_file, train};
 use crate::device::thread_pool;
 use crate::figure::curves::{Curve, Curves, Panel};
 use crate::figure::samples;

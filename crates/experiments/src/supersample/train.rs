@@ -1,64 +1,23 @@
 //! Training: the loop, its records, its checkpoints.
 
 use super::data::{Data, input_and_target};
+use super::run_folder::{Files, RunConfig};
 use super::{Evaluation, Network, Settings, evaluate, learning_rate, loss};
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::files::write_whole;
 use crate::limiter::{Limited, Limiter};
-use crate::metrics::{self, MetricsWriter, Row};
+use crate::metrics::{MetricsWriter, Row};
 use crate::optimizer::Optimizer;
 use crate::progress::{self, RunProgress};
 use crate::summary::{Outcome, Summary};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use datasets::Stream;
-use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// A run ends as diverged after so many steps in a row with losses that are not finite.
 const MOST_SKIPS: u64 = 100;
-
-/// The files of a run folder.
-#[derive(Clone, Debug)]
-pub struct Files {
-    folder: PathBuf,
-}
-
-#[allow(missing_docs)]
-impl Files {
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf() }
-    }
-    pub fn config(&self) -> PathBuf {
-        self.folder.join("config.toml")
-    }
-    pub fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.csv")
-    }
-    pub fn evaluations(&self) -> PathBuf {
-        self.folder.join("evaluations.csv")
-    }
-    pub fn summary(&self) -> PathBuf {
-        self.folder.join("summary.json")
-    }
-    pub fn checkpoint(&self) -> PathBuf {
-        self.folder.join("checkpoint.safetensors")
-    }
-}
-
-/// What `config.toml` holds: the settings, and where the numbers come from.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunConfig {
-    /// The program and its version.
-    program: String,
-    /// Where the training pictures came from.
-    train_pictures: String,
-    /// Where the test pictures came from.
-    test_pictures: String,
-    settings: Settings,
-}
 
 /// Whether a run begins or goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,23 +26,6 @@ pub enum Start {
     New,
     /// From the folder's checkpoint.
     Resume,
-}
-
-/// Reads the settings of a run folder.
-///
-/// # Errors
-/// There is none, or it cannot be understood: the message names the file and the place in it.
-pub fn read_settings(folder: &Path) -> Result<Settings> {
-    Ok(read_config(&Files::new(folder))?.settings)
-}
-
-fn read_config(files: &Files) -> Result<RunConfig> {
-    let path = files.config();
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        format!("{}: no run to resume here; leave --resume out to start one", path.display())
-    })?;
-    toml::from_str(&text)
-        .with_context(|| format!("{}: has it been edited? Put it back as it was", path.display()))
 }
 
 /// Trains until all steps are done, the run diverges, or the user stops it; each ends with a
@@ -102,14 +44,28 @@ pub fn train(
 ) -> Result<Summary> {
     settings.check()?;
     let files = Files::new(folder);
+    let config = RunConfig::new(settings, data);
     let mut run = Run::new(settings, data, &files)?;
+    let mut keep = 0;
     match start {
-        Start::New => run.begin(data)?,
-        Start::Resume => run.resume(data)?,
+        Start::New => files.begin(&config)?,
+        Start::Resume => {
+            let changed = files.check_resume(&config)?;
+            if let Some(checkpoint) = files.read_checkpoint()? {
+                let named = || files.checkpoint().display().to_string();
+                run.restore(&checkpoint).with_context(named)?;
+                keep = checkpoint.progress.metrics_bytes;
+            }
+            run.seconds_before = files.seconds()?;
+            if changed {
+                files.write_config(&config)?;
+            }
+        }
     }
+    let mut metrics = MetricsWriter::open(&files.metrics(), keep)?;
     progress.start_at(run.step);
-    let outcome = run.go(data, progress)?;
-    let summary = run.save(outcome)?;
+    let outcome = run.go(data, &mut metrics, progress)?;
+    let summary = run.save(&mut metrics, outcome)?;
     progress.finish(&summary.message);
     Ok(summary)
 }
@@ -122,7 +78,6 @@ struct Run<'a> {
     optimizer: Optimizer,
     limiter: Limiter,
     stream: Stream,
-    metrics: Option<MetricsWriter>,
     step: u64,
     skipped_in_a_row: u64,
     seconds_before: f64,
@@ -145,7 +100,6 @@ impl<'a> Run<'a> {
             )?,
             stream: Stream::new(data.train.clone(), settings.seed),
             device,
-            metrics: None,
             step: 0,
             skipped_in_a_row: 0,
             seconds_before: 0.0,
@@ -153,102 +107,45 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn config(&self, data: &Data) -> RunConfig {
-        RunConfig {
-            program: format!("supersample {}", env!("CARGO_PKG_VERSION")),
-            train_pictures: data.train.source().to_owned(),
-            test_pictures: data.test.source().to_owned(),
-            settings: self.settings.clone(),
-        }
-    }
-
-    fn begin(&mut self, data: &Data) -> Result<()> {
-        let folder = &self.files.folder;
-        ensure!(
-            !self.files.config().exists(),
-            "{}: holds a run already; go on with it by --resume, or give another folder with --out",
-            folder.display()
-        );
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{}: cannot be made", folder.display()))?;
-        for stray in [self.files.metrics(), self.files.checkpoint(), self.files.summary()] {
-            ensure!(
-                !stray.exists(),
-                "{}: is in the way of a new run, without a config.toml beside it; move it, or give \
-                 another folder with --out",
-                stray.display()
-            );
-        }
-        write_whole(&self.files.config(), toml::to_string(&self.config(data))?.as_bytes())?;
-        self.metrics = Some(MetricsWriter::open(&self.files.metrics(), 0)?);
+    /// Goes to where a checkpoint was written.
+    fn restore(&mut self, checkpoint: &Checkpoint<Settings>) -> Result<()> {
+        self.network.parameters().load("weights", &checkpoint.tensors)?;
+        self.optimizer.load_state(&checkpoint.tensors)?;
+        self.limiter.load_state(&checkpoint.tensors)?;
+        self.stream.seek(checkpoint.progress.drawn);
+        self.step = checkpoint.progress.step;
+        self.skipped_in_a_row = checkpoint.progress.skipped_in_a_row;
         Ok(())
     }
 
-    fn resume(&mut self, data: &Data) -> Result<()> {
-        let saved = read_config(self.files)?;
-        let mut differences = saved.settings.differences(self.settings)?;
-        if saved.train_pictures != data.train.source() {
-            differences.push(format!(
-                "it was trained on {}, not {}",
-                saved.train_pictures,
-                data.train.source()
-            ));
-        }
-        ensure!(
-            differences.is_empty(),
-            "{}: the run there has other settings: {}; leave these flags out, or start another run",
-            self.files.folder.display(),
-            differences.join("; ")
-        );
-        let mut keep = 0;
-        if self.files.checkpoint().exists() {
-            let path = self.files.checkpoint();
-            let checkpoint = Checkpoint::<Settings>::read(&path)?;
-            let restore = || -> Result<()> {
-                self.network.parameters().load("weights", &checkpoint.tensors)?;
-                self.optimizer.load_state(&checkpoint.tensors)?;
-                self.limiter.load_state(&checkpoint.tensors)
-            };
-            let mut restore = restore;
-            restore().with_context(|| path.display().to_string())?;
-            let progress = checkpoint.progress;
-            self.stream.seek(progress.drawn);
-            self.step = progress.step;
-            self.skipped_in_a_row = progress.skipped_in_a_row;
-            keep = progress.metrics_bytes;
-        }
-        if self.files.summary().exists() {
-            self.seconds_before = Summary::read(&self.files.summary())?.seconds;
-        }
-        if saved.settings != *self.settings {
-            write_whole(&self.files.config(), toml::to_string(&self.config(data))?.as_bytes())?;
-        }
-        self.metrics = Some(MetricsWriter::open(&self.files.metrics(), keep)?);
-        Ok(())
-    }
-
-    fn go(&mut self, data: &Data, progress: &mut RunProgress) -> Result<Outcome> {
+    fn go(
+        &mut self,
+        data: &Data,
+        metrics: &mut MetricsWriter,
+        progress: &mut RunProgress,
+    ) -> Result<Outcome> {
         self.started = Instant::now();
-        while self.step < self.settings.steps {
+        loop {
             if self.skipped_in_a_row >= MOST_SKIPS {
                 return Ok(Outcome::Diverged);
+            }
+            if self.step >= self.settings.steps {
+                return Ok(Outcome::Finished);
             }
             if progress::stopped() {
                 return Ok(Outcome::Interrupted);
             }
             let row = self.train_step()?;
-            self.metrics.as_mut().context("the metrics file is open")?.write(&row)?;
+            metrics.write(row)?;
             progress.step(&row);
             let due = |every: u64| every > 0 && self.step.is_multiple_of(every);
             if due(self.settings.eval_every) {
                 self.evaluate(data)?;
             }
             if due(self.settings.checkpoint_every) {
-                self.save(Outcome::Running)?;
+                self.save(metrics, Outcome::Running)?;
             }
         }
-        let diverged = self.skipped_in_a_row >= MOST_SKIPS;
-        Ok(if diverged { Outcome::Diverged } else { Outcome::Finished })
     }
 
     /// Forward, bounds from the old moments, backward, weights, moments.
@@ -316,8 +213,8 @@ impl<'a> Run<'a> {
     }
 
     /// Writes metrics, checkpoint and summary, in this order.
-    fn save(&mut self, outcome: Outcome) -> Result<Summary> {
-        let metrics_bytes = self.metrics.as_mut().context("the metrics file is open")?.flush()?;
+    fn save(&self, metrics: &mut MetricsWriter, outcome: Outcome) -> Result<Summary> {
+        let metrics_bytes = metrics.flush()?;
         let mut tensors = self.network.parameters().tensors("weights")?;
         tensors.extend(self.optimizer.state()?);
         tensors.extend(self.limiter.state()?);
@@ -336,10 +233,10 @@ impl<'a> Run<'a> {
             ..self.settings.clone()
         };
         Checkpoint { settings, progress, tensors }.write(&self.files.checkpoint())?;
-        let rows = metrics::read(&self.files.metrics())?;
+        let rows = metrics.rows();
         let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
-        let message = self.message(outcome, &rows);
-        let summary = Summary::new(&rows, self.settings.steps, outcome, seconds, message);
+        let message = self.message(outcome, rows);
+        let summary = Summary::new(rows, self.settings.steps, outcome, seconds, message);
         summary.write(&self.files.summary())?;
         Ok(summary)
     }
@@ -354,8 +251,7 @@ impl<'a> Run<'a> {
             ),
             Outcome::Finished => format!("finished {} steps", self.step),
             Outcome::Diverged => {
-                let good = rows.iter().rev().take_while(|row| row.skipped == 1).count();
-                let first = self.step.saturating_sub(good as u64) + 1;
+                let first = self.step.saturating_sub(self.skipped_in_a_row) + 1;
                 let last = rows.iter().rev().find(|row| row.skipped == 0);
                 let before = last.map_or("no step before it was trained".to_owned(), |row| {
                     format!("the last finite loss was {}", row.raw)

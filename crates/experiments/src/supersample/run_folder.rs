@@ -1,0 +1,138 @@
+//! The folder of a run: its files, and whether a run may begin or go on in it.
+
+use super::{Data, Settings};
+use crate::checkpoint::Checkpoint;
+use crate::files::write_whole;
+use crate::summary::Summary;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What `config.toml` holds: the settings, and where the numbers come from.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunConfig {
+    /// The program and its version.
+    program: String,
+    /// Where the training pictures came from.
+    train_pictures: String,
+    /// Where the test pictures came from.
+    test_pictures: String,
+    settings: Settings,
+}
+
+impl RunConfig {
+    pub fn new(settings: &Settings, data: &Data) -> Self {
+        Self {
+            program: format!("supersample {}", env!("CARGO_PKG_VERSION")),
+            train_pictures: data.train.source().to_owned(),
+            test_pictures: data.test.source().to_owned(),
+            settings: settings.clone(),
+        }
+    }
+}
+
+/// The files of a run folder.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub(super) folder: PathBuf,
+}
+
+#[allow(missing_docs)]
+impl Files {
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf() }
+    }
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("config.toml")
+    }
+    pub fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.csv")
+    }
+    pub fn evaluations(&self) -> PathBuf {
+        self.folder.join("evaluations.csv")
+    }
+    pub fn summary(&self) -> PathBuf {
+        self.folder.join("summary.json")
+    }
+    pub fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint.safetensors")
+    }
+}
+
+impl Files {
+    /// Makes the folder of a new run.
+    pub(super) fn begin(&self, config: &RunConfig) -> Result<()> {
+        let folder = self.folder.display();
+        ensure!(
+            !self.config().exists(),
+            "{folder}: holds a run already; go on with it by --resume, or give another folder with \
+             --out"
+        );
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("{folder}: cannot be made"))?;
+        for stray in [self.metrics(), self.checkpoint(), self.summary()] {
+            ensure!(
+                !stray.exists(),
+                "{}: is in the way of a new run, without a config.toml beside it; move it, or give \
+                 another folder with --out",
+                stray.display()
+            );
+        }
+        self.write_config(config)
+    }
+
+    /// Checks that the run in the folder is the one that is asked for; says whether settings that
+    /// may change between its parts have.
+    pub(super) fn check_resume(&self, asked: &RunConfig) -> Result<bool> {
+        let saved = self.read_config()?;
+        let mut differences = saved.settings.differences(&asked.settings)?;
+        if saved.train_pictures != asked.train_pictures {
+            differences.push(format!(
+                "it was trained on {}, not {}",
+                saved.train_pictures, asked.train_pictures
+            ));
+        }
+        ensure!(
+            differences.is_empty(),
+            "{}: the run there has other settings: {}; leave these flags out, or start another run",
+            self.folder.display(),
+            differences.join("; ")
+        );
+        Ok(saved.settings != asked.settings)
+    }
+
+    pub(super) fn write_config(&self, config: &RunConfig) -> Result<()> {
+        write_whole(&self.config(), toml::to_string(config)?.as_bytes())
+    }
+
+    fn read_config(&self) -> Result<RunConfig> {
+        let path = self.config();
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("{}: no run to resume here; leave --resume out to start one", path.display())
+        })?;
+        toml::from_str(&text).with_context(|| {
+            format!("{}: has it been edited? Put it back as it was", path.display())
+        })
+    }
+
+    /// The checkpoint; none before the first was written.
+    pub(super) fn read_checkpoint(&self) -> Result<Option<Checkpoint<Settings>>> {
+        let path = self.checkpoint();
+        path.exists().then(|| Checkpoint::read(&path)).transpose()
+    }
+
+    /// Seconds spent on the run up to its last summary.
+    pub(super) fn seconds(&self) -> Result<f64> {
+        let path = self.summary();
+        if path.exists() { Ok(Summary::read(&path)?.seconds) } else { Ok(0.0) }
+    }
+}
+
+/// Reads the settings of a run folder.
+///
+/// # Errors
+/// There is none, or it cannot be understood: the message names the file and the place in it.
+pub fn read_settings(folder: &Path) -> Result<Settings> {
+    Ok(Files::new(folder).read_config()?.settings)
+}
