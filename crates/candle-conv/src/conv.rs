@@ -2,6 +2,7 @@
 
 use crate::activation::{Activation, pull_back};
 use crate::geometry::Geometry;
+use crate::sums::pixel_sums;
 use crate::{patches, scatter, winograd};
 use candle_core::{
     CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
@@ -190,19 +191,4 @@ fn before_activation(y: &[f32], gradient: &[f32], slope: f32) -> Vec<f32> {
         }
     });
     out
-}
-
-/// The sum over all pixels, for each channel.
-fn pixel_sums(gradient: &[f32], channels: usize) -> Vec<f32> {
-    let parts: Vec<Vec<f32>> = gradient
-        .par_chunks((1024 * channels).max(1))
-        .map(|part| {
-            let mut sums = vec![0.0; channels];
-            for pixel in part.chunks_exact(channels) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
-            }
-            sums
-        })
-        .collect();
-    patches::sum(parts, channels)
 }

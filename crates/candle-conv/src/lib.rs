@@ -17,9 +17,10 @@ mod conv;
 mod geometry;
 mod matrix;
 mod patches;
+mod permuted;
 mod scatter;
 mod shared;
-mod transforms;
+mod sums;
 mod vectorized;
 mod winograd;
 

@@ -6,42 +6,21 @@
 use crate::activation::activate;
 use crate::geometry::Geometry;
 use crate::matrix::{View, product};
+use crate::permuted::permuted;
+use crate::sums::sum;
 use rayon::prelude::*;
 
 /// Output pixels a block has at least, if there are so many.
 const BLOCK: usize = 512;
 
-/// The output rows of one block, counted over all pictures, and their number.
-pub(crate) fn rows_per_block(row_length: usize) -> usize {
+/// Output rows a block has.
+fn rows_per_block(row_length: usize) -> usize {
     BLOCK.div_ceil(row_length.max(1)).max(1)
 }
 
 /// Weights `[outputs, inputs, taps]` as `[taps, inputs, outputs]`.
-pub(crate) fn taps_first(g: &Geometry, weight: &[f32]) -> Vec<f32> {
-    let (taps, inputs, outputs) = (g.taps(), g.inputs, g.outputs);
-    let mut out = vec![0.0; weight.len()];
-    for o in 0..outputs {
-        for i in 0..inputs {
-            for t in 0..taps {
-                out[(t * inputs + i) * outputs + o] = weight[(o * inputs + i) * taps + t];
-            }
-        }
-    }
-    out
-}
-
-/// The inverse of [`taps_first`].
-pub(crate) fn taps_last(g: &Geometry, weight: &[f32]) -> Vec<f32> {
-    let (taps, inputs, outputs) = (g.taps(), g.inputs, g.outputs);
-    let mut out = vec![0.0; weight.len()];
-    for o in 0..outputs {
-        for i in 0..inputs {
-            for t in 0..taps {
-                out[(o * inputs + i) * taps + t] = weight[(t * inputs + i) * outputs + o];
-            }
-        }
-    }
-    out
+fn taps_first(g: &Geometry, weight: &[f32]) -> Vec<f32> {
+    permuted(weight, [g.outputs, g.inputs, g.taps()], [2, 1, 0])
 }
 
 /// For each patch of some output rows and each tap inside the picture: where the tap's numbers
@@ -130,17 +109,7 @@ pub(crate) fn weight_gradient(g: &Geometry, x: &[f32], gradient: &[f32]) -> Vec<
             part
         })
         .collect();
-    taps_last(g, &sum(parts, length * g.outputs))
-}
-
-/// The sum of some vectors, in order.
-pub(crate) fn sum(parts: Vec<Vec<f32>>, length: usize) -> Vec<f32> {
-    let mut parts = parts.into_iter();
-    let mut all = parts.next().unwrap_or_else(|| vec![0.0; length]);
-    for part in parts {
-        all.iter_mut().zip(part).for_each(|(all, part)| *all += part);
-    }
-    all
+    permuted(&sum(parts, length * g.outputs), [g.taps(), g.inputs, g.outputs], [2, 1, 0])
 }
 
 /// The gradient of the pictures, from that before the activation.

@@ -5,35 +5,14 @@
 
 use crate::geometry::Geometry;
 use crate::matrix::{View, product};
-use crate::patches::{finish, sum};
+use crate::patches::finish;
+use crate::permuted::permuted;
+use crate::sums::sum;
 use rayon::prelude::*;
 
 /// Weights `[outputs, inputs, taps]` as `[inputs, taps, outputs]`.
 fn inputs_first(g: &Geometry, weight: &[f32]) -> Vec<f32> {
-    let (taps, inputs, outputs) = (g.taps(), g.inputs, g.outputs);
-    let mut out = vec![0.0; weight.len()];
-    for o in 0..outputs {
-        for i in 0..inputs {
-            for t in 0..taps {
-                out[(i * taps + t) * outputs + o] = weight[(o * inputs + i) * taps + t];
-            }
-        }
-    }
-    out
-}
-
-/// The inverse of [`inputs_first`].
-fn outputs_first(g: &Geometry, weight: &[f32]) -> Vec<f32> {
-    let (taps, inputs, outputs) = (g.taps(), g.inputs, g.outputs);
-    let mut out = vec![0.0; weight.len()];
-    for o in 0..outputs {
-        for i in 0..inputs {
-            for t in 0..taps {
-                out[(o * inputs + i) * taps + t] = weight[(i * taps + t) * outputs + o];
-            }
-        }
-    }
-    out
+    permuted(weight, [g.outputs, g.inputs, g.taps()], [1, 2, 0])
 }
 
 /// For each pixel of one picture and each tap whose product counts: where the product stands, and
@@ -120,6 +99,7 @@ pub(crate) fn backward(
             part
         })
         .collect();
-    let weight = outputs_first(g, &sum(parts, g.inputs * length));
+    let weight = sum(parts, g.inputs * length);
+    let weight = permuted(&weight, [g.inputs, g.taps(), g.outputs], [2, 0, 1]);
     (input_gradient.then_some(dx), weight)
 }

@@ -1,6 +1,9 @@
 //! The one-dimensional transforms of F(4x4, 3x3), for the points 0, 1, -1, 2, -2 and infinity, on
 //! 16 channels at a time; and their reverses, by the transposed matrices.
 
+use super::PLANES;
+use crate::shared::Shared;
+
 /// Channels handled together.
 pub(crate) const LANES: usize = 16;
 /// A number for each of them.
@@ -16,6 +19,34 @@ pub(crate) fn load(from: &[f32], at: usize) -> Lanes {
 #[inline(always)]
 pub(crate) fn store(to: &mut [f32], at: usize, lanes: &Lanes) {
     to[at..at + LANES].copy_from_slice(lanes);
+}
+
+/// The numbers at one place of all planes, `plane` apart.
+#[inline(always)]
+pub(crate) fn load_planes(from: &[f32], plane: usize, at: usize) -> [[Lanes; 6]; 6] {
+    let mut planes = [[[0.0; LANES]; 6]; 6];
+    for p in 0..PLANES {
+        planes[p / 6][p % 6] = load(from, p * plane + at);
+    }
+    planes
+}
+
+/// Writes to one place of all planes, `plane` apart.
+///
+/// # Safety
+/// Nothing else may use that place at the same time.
+#[inline(always)]
+pub(crate) unsafe fn store_planes(
+    to: &Shared<'_>,
+    plane: usize,
+    at: usize,
+    planes: &[[Lanes; 6]; 6],
+) {
+    for p in 0..PLANES {
+        // SAFETY: as the caller promises; the planes do not overlap.
+        let to = unsafe { to.part(p * plane + at, LANES) };
+        store(to, 0, &planes[p / 6][p % 6]);
+    }
 }
 
 /// Applies a transform to the columns of a square, then to its rows.

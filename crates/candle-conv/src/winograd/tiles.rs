@@ -1,0 +1,201 @@
+//! The tiles of pictures: to planes of transformed numbers, and back.
+
+use super::transforms::{
+    LANES, Lanes, input, input_reversed, load, load_planes, output, output_reversed, square, store,
+    store_planes,
+};
+use super::{CHUNK, GAP, PLANES};
+use crate::activation::{activate, pull_back};
+use crate::buffer::Buffer;
+use crate::geometry::Geometry;
+use crate::shared::Shared;
+use crate::vectorized::vectorized;
+
+/// The tiles of some pictures.
+#[derive(Clone, Copy)]
+pub struct Tiles {
+    pub down: usize,
+    pub along: usize,
+    /// Tile rows of all pictures.
+    pub rows: usize,
+    rows_per_chunk: usize,
+}
+
+impl Tiles {
+    pub fn new(g: &Geometry) -> Self {
+        let (down, along) = (g.out_height.div_ceil(4), g.out_width.div_ceil(4));
+        let rows = g.batch * down;
+        let rows_per_chunk = (CHUNK / along.max(1)).clamp(1, rows.max(1));
+        Self { down, along, rows, rows_per_chunk }
+    }
+
+    /// Numbers between the planes of a chunk with so many channels.
+    pub fn plane(&self, channels: usize) -> usize {
+        self.rows_per_chunk * self.along * channels + GAP
+    }
+
+    pub fn buffer(&self, channels: usize) -> Buffer {
+        Buffer::take(PLANES * self.plane(channels))
+    }
+
+    /// The first and the one after the last tile row of each chunk.
+    pub fn chunks(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+        let (rows, step) = (self.rows, self.rows_per_chunk);
+        (0..rows).step_by(step).map(move |first| first..(first + step).min(rows))
+    }
+}
+
+/// Where an input pixel's numbers begin, for a place counted from the padding's corner; `None` in
+/// the padding.
+#[inline(always)]
+fn input_pixel(g: &Geometry, picture: usize, y: usize, x: usize) -> Option<usize> {
+    let (y, x) = (y.wrapping_sub(g.padding), x.wrapping_sub(g.padding));
+    let inside = y < g.height && x < g.width;
+    inside.then(|| ((picture * g.height + y) * g.width + x) * g.inputs)
+}
+
+/// Where a result pixel's numbers begin.
+#[inline(always)]
+fn result_pixel(g: &Geometry, picture: usize, y: usize, x: usize) -> usize {
+    ((picture * g.out_height + y) * g.out_width + x) * g.outputs
+}
+
+vectorized! {
+    /// The input tiles of one tile row into the planes of `out`; `place` is its row in the chunk.
+    pub fn transform_input(
+        g: &Geometry,
+        tiles: Tiles,
+        x: &[f32],
+        row: usize,
+        place: usize,
+        out: &Shared<'_>,
+    ) {
+        let (picture, down) = (row / tiles.down, row % tiles.down);
+        let plane = tiles.plane(g.inputs);
+        for along in 0..tiles.along {
+            let tile = (place * tiles.along + along) * g.inputs;
+            for c in (0..g.inputs).step_by(LANES) {
+                let mut taken = [[[0.0; LANES]; 6]; 6];
+                for (dy, taken) in taken.iter_mut().enumerate() {
+                    for (dx, taken) in taken.iter_mut().enumerate() {
+                        if let Some(pixel) = input_pixel(g, picture, 4 * down + dy, 4 * along + dx) {
+                            *taken = load(x, pixel + c);
+                        }
+                    }
+                }
+                let planes: [[Lanes; 6]; 6] = square(&taken, input);
+                // SAFETY: the tile is this task's alone.
+                unsafe { store_planes(out, plane, tile + c, &planes) };
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// One tile row of the result from the planes of products.
+    pub fn transform_output(
+        g: &Geometry,
+        tiles: Tiles,
+        m: &[f32],
+        row: usize,
+        place: usize,
+        bias: &[f32],
+        slope: f32,
+        y: &Shared<'_>,
+    ) {
+        let (picture, down) = (row / tiles.down, row % tiles.down);
+        let plane = tiles.plane(g.outputs);
+        for along in 0..tiles.along {
+            let tile = (place * tiles.along + along) * g.outputs;
+            for c in (0..g.outputs).step_by(LANES) {
+                let taken = load_planes(m, plane, tile + c);
+                let pixels: [[Lanes; 4]; 4] = square(&taken, output);
+                let bias = load(bias, c);
+                for (dy, pixels) in pixels.iter().enumerate().take(g.out_height - 4 * down) {
+                    for (dx, pixel) in pixels.iter().enumerate().take(g.out_width - 4 * along) {
+                        let at = result_pixel(g, picture, 4 * down + dy, 4 * along + dx) + c;
+                        // SAFETY: the tile row is this task's alone.
+                        let y = unsafe { y.part(at, LANES) };
+                        for lane in 0..LANES {
+                            y[lane] = activate(pixel[lane] + bias[lane], slope);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// The gradient before the activation of one tile row, transformed into the planes of `out`, and
+    /// added to the bias's gradient.
+    pub fn transform_gradient(
+        g: &Geometry,
+        tiles: Tiles,
+        y: &[f32],
+        gradient: &[f32],
+        row: usize,
+        place: usize,
+        slope: f32,
+        out: &Shared<'_>,
+        bias: &mut [f32],
+    ) {
+        let (picture, down) = (row / tiles.down, row % tiles.down);
+        let plane = tiles.plane(g.outputs);
+        for c in (0..g.outputs).step_by(LANES) {
+            let mut sums = [0.0; LANES];
+            for along in 0..tiles.along {
+                let tile = (place * tiles.along + along) * g.outputs;
+                let mut taken = [[[0.0; LANES]; 4]; 4];
+                for (dy, taken) in taken.iter_mut().enumerate().take(g.out_height - 4 * down) {
+                    for (dx, taken) in taken.iter_mut().enumerate().take(g.out_width - 4 * along) {
+                        let at = result_pixel(g, picture, 4 * down + dy, 4 * along + dx) + c;
+                        let (gradient, result) = (load(gradient, at), load(y, at));
+                        for lane in 0..LANES {
+                            let before = pull_back(gradient[lane], result[lane], slope);
+                            taken[lane] = before;
+                            sums[lane] += before;
+                        }
+                    }
+                }
+                let planes: [[Lanes; 6]; 6] = square(&taken, output_reversed);
+                // SAFETY: the tile is this task's alone.
+                unsafe { store_planes(out, plane, tile + c, &planes) };
+            }
+            store(bias, c, &sums);
+        }
+    }
+}
+
+vectorized! {
+    /// Adds one tile row's part to the gradient of the pictures.
+    pub fn add_input_gradient(
+        g: &Geometry,
+        tiles: Tiles,
+        dv: &[f32],
+        row: usize,
+        place: usize,
+        dx: &Shared<'_>,
+    ) {
+        let (picture, down) = (row / tiles.down, row % tiles.down);
+        let plane = tiles.plane(g.inputs);
+        for along in 0..tiles.along {
+            let tile = (place * tiles.along + along) * g.inputs;
+            for c in (0..g.inputs).step_by(LANES) {
+                let taken = load_planes(dv, plane, tile + c);
+                let pixels: [[Lanes; 6]; 6] = square(&taken, input_reversed);
+                for (y, pixels) in pixels.iter().enumerate() {
+                    for (x, numbers) in pixels.iter().enumerate() {
+                        if let Some(pixel) = input_pixel(g, picture, 4 * down + y, 4 * along + x) {
+                            // SAFETY: no tile row that runs at the same time reaches this pixel.
+                            let out = unsafe { dx.part(pixel + c, LANES) };
+                            for lane in 0..LANES {
+                                out[lane] += numbers[lane];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
