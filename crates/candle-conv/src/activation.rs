@@ -1,4 +1,4 @@
-//! Activations that are applied while a convolution's result is still in the cache.
+//! Activations, and what else is applied while a convolution's result is still in the cache.
 
 /// What is applied to each number of a convolution's result.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -8,7 +8,7 @@ pub enum Activation {
     None,
     /// `max(x, 0)`; its gradient at 0 is 0.
     Relu,
-    /// `x` above 0, else `slope * x`, for a slope above 0; its gradient at 0 is the slope.
+    /// `x` above 0, else `slope * x`; its gradient at 0 is the slope.
     LeakyRelu(f32),
 }
 
@@ -26,11 +26,45 @@ impl Activation {
 /// The activation of `x`; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn activate(x: f32, slope: f32) -> f32 {
-    if x < 0.0 { slope * x } else { x }
+    let low = if slope == 0.0 { 0.0 } else { slope * x };
+    if x < 0.0 { low } else { x }
 }
 
-/// The gradient before the activation, from that after it and the activation's result.
+/// The gradient before the activation, from that after it and whether the number was above 0.
 #[inline(always)]
-pub(crate) fn pull_back(gradient: f32, result: f32, slope: f32) -> f32 {
-    if result > 0.0 { gradient } else { slope * gradient }
+pub(crate) fn pull_back(gradient: f32, above: u8, slope: f32) -> f32 {
+    if above != 0 { gradient } else { slope * gradient }
+}
+
+/// The way from a sum of products to the result: `activation(sum + bias) + residual`.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    pub bias: &'a [f32],
+    pub slope: f32,
+    /// As long as the result.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl Finish<'_> {
+    /// Finishes some pixels, the first of which has its numbers at `start`. Notes which were above 0
+    /// before the activation, unless `above` is empty.
+    pub fn apply(&self, start: usize, y: &mut [f32], above: &mut [u8]) {
+        for pixel in y.chunks_exact_mut(self.bias.len()) {
+            pixel.iter_mut().zip(self.bias).for_each(|(y, bias)| *y += bias);
+        }
+        above.iter_mut().zip(&*y).for_each(|(above, &y)| *above = u8::from(y > 0.0));
+        y.iter_mut().for_each(|y| *y = activate(*y, self.slope));
+        if let Some(residual) = self.residual {
+            y.iter_mut().zip(&residual[start..]).for_each(|(y, residual)| *y += residual);
+        }
+    }
+}
+
+/// The gradient of a result, and the way back from there.
+#[derive(Clone, Copy)]
+pub(crate) struct Gradient<'a> {
+    pub values: &'a [f32],
+    /// What [`Finish::apply`] noted; empty without activation.
+    pub above: &'a [u8],
+    pub slope: f32,
 }

@@ -1,9 +1,10 @@
 //! Sizes of a convolution of channels-last pictures.
 
+use crate::{ConvConfig, Padding};
 use candle_core::{Result, bail};
 
-/// All sizes of one convolution. Pictures are `[batch, height, width, channels]`, weights
-/// `[outputs, inputs, rows, columns]`.
+/// All sizes of one convolution without dilation and groups. Pictures are
+/// `[batch, height, width, channels]`, weights `[outputs, inputs, rows, columns]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub batch: usize,
@@ -13,35 +14,96 @@ pub(crate) struct Geometry {
     pub outputs: usize,
     pub rows: usize,
     pub columns: usize,
-    pub padding: usize,
+    pub padding: Padding,
     pub stride: usize,
     pub out_height: usize,
     pub out_width: usize,
 }
 
+type Shape4 = (usize, usize, usize, usize);
+
+/// Fails unless the settings and numbers of channels fit each other; `of_weight` is the weights'
+/// number of channels on the side of the pictures.
+fn check(
+    name: &str,
+    x: Shape4,
+    weight: Shape4,
+    of_weight: usize,
+    bias: &[usize],
+    outputs: usize,
+    c: &ConvConfig,
+) -> Result<()> {
+    let ConvConfig { stride, dilation, groups, .. } = *c;
+    let fits = groups > 0 && x.3 == of_weight * groups && outputs.is_multiple_of(groups);
+    if !fits || stride == 0 || dilation == 0 || weight.2 == 0 || weight.3 == 0 {
+        bail!(
+            "{name}: pictures {x:?} (batch, height, width, channels), weights {weight:?}, stride \
+             {stride}, dilation {dilation}, {groups} groups: expected as many input channels in \
+             pictures and weights (in each group), a kernel of at least one tap, and stride, \
+             dilation and groups of at least 1"
+        );
+    }
+    if bias != [outputs] {
+        bail!("{name}: bias {bias:?}; expected [{outputs}]");
+    }
+    Ok(())
+}
+
 impl Geometry {
-    pub fn new(
-        x: (usize, usize, usize, usize),
-        weight: (usize, usize, usize, usize),
-        padding: usize,
-        stride: usize,
-    ) -> Result<Self> {
-        let ((batch, height, width, inputs), (outputs, in_weight, rows, columns)) = (x, weight);
-        if inputs != in_weight || stride == 0 {
-            bail!(
-                "conv2d: pictures {x:?} (batch, height, width, channels), weights {weight:?} \
-                 (outputs, inputs, rows, columns), stride {stride}: expected as many input \
-                 channels in both, and a stride of at least 1"
-            );
-        }
+    /// Of a convolution: pictures `x`, weights `[outputs, inputs, rows, columns]`. With dilation,
+    /// `rows` and `columns` are those of the kernel's outline.
+    pub fn convolution(x: Shape4, weight: Shape4, bias: &[usize], c: &ConvConfig) -> Result<Self> {
+        let (batch, height, width, inputs) = x;
+        let (outputs, in_group, rows, columns) = weight;
+        check("conv2d", x, weight, in_group, bias, outputs, c)?;
+        let (rows, columns) = (c.dilation * (rows - 1) + 1, c.dilation * (columns - 1) + 1);
         let side = |length: usize, kernel: usize| {
-            let padded = length + 2 * padding;
-            if kernel == 0 || padded < kernel {
-                bail!("conv2d: a kernel of {kernel} does not fit {length} + 2 * {padding} pixels")
+            let padded = length + c.padding.before + c.padding.after;
+            if padded < kernel {
+                bail!("conv2d: a kernel of {kernel} does not fit {padded} pixels (with padding)")
             }
-            Ok((padded - kernel) / stride + 1)
+            Ok((padded - kernel) / c.stride + 1)
         };
         let (out_height, out_width) = (side(height, rows)?, side(width, columns)?);
+        let (padding, stride) = (c.padding, c.stride);
+        Ok(Self {
+            batch,
+            height,
+            width,
+            inputs,
+            outputs,
+            rows,
+            columns,
+            padding,
+            stride,
+            out_height,
+            out_width,
+        })
+    }
+
+    /// Of the convolution whose transpose takes pictures `x`, by weights
+    /// `[inputs, outputs, rows, columns]`: its own inputs and outputs are exchanged.
+    pub fn transposed(x: Shape4, weight: Shape4, bias: &[usize], c: &ConvConfig) -> Result<Self> {
+        let (batch, out_height, out_width, _) = x;
+        let (outputs, inputs, rows, columns) = weight;
+        check("conv_transpose2d", x, weight, outputs, bias, inputs, c)?;
+        if c.groups != 1 {
+            bail!("conv_transpose2d: {} groups; only 1 is supported", c.groups);
+        }
+        let (rows, columns) = (c.dilation * (rows - 1) + 1, c.dilation * (columns - 1) + 1);
+        let cut = c.padding.before + c.padding.after;
+        let side = |length: usize, kernel: usize| {
+            if length == 0 {
+                return Ok(0);
+            }
+            let whole = (length - 1) * c.stride + kernel;
+            if whole < cut {
+                bail!("conv_transpose2d: {cut} pixels of padding to cut off {whole}")
+            }
+            Ok(whole - cut)
+        };
+        let (height, width) = (side(out_height, rows)?, side(out_width, columns)?);
+        let (padding, stride) = (c.padding, c.stride);
         Ok(Self {
             batch,
             height,
@@ -62,14 +124,9 @@ impl Geometry {
         self.batch * self.out_height * self.out_width
     }
 
-    /// Numbers in all pictures.
-    pub fn x_len(&self) -> usize {
-        self.batch * self.height * self.width * self.inputs
-    }
-
-    /// Numbers in all results.
-    pub fn y_len(&self) -> usize {
-        self.out_pixels() * self.outputs
+    /// Numbers in one picture.
+    pub fn picture_len(&self) -> usize {
+        self.height * self.width * self.inputs
     }
 
     /// Numbers in the weights.
@@ -85,7 +142,6 @@ impl Geometry {
     /// Whether the Winograd transforms apply: they work on blocks of 16 channels.
     pub fn suits_winograd(&self) -> bool {
         (self.rows, self.columns, self.stride) == (3, 3, 1)
-            && self.padding <= 1
             && self.inputs.is_multiple_of(16)
             && self.outputs.is_multiple_of(16)
             && self.batch * self.inputs * self.outputs > 0
@@ -94,6 +150,6 @@ impl Geometry {
     /// Whether to scatter products of input pixels rather than to gather patches: it takes a buffer
     /// of `outputs` instead of `inputs` numbers a pixel and tap.
     pub fn suits_scatter(&self) -> bool {
-        self.stride == 1 && self.outputs < self.inputs
+        self.stride == 1 && self.outputs < self.inputs && self.height * self.width > 0
     }
 }

@@ -1,21 +1,32 @@
-//! Convolutions as one matrix product over gathered patches: any kernel, padding and stride.
+//! Convolutions as one matrix product over gathered patches: any kernel, padding and stride; and
+//! transposed convolutions, which go the same way backwards.
 //!
 //! A patch is what one output pixel sees: `taps * inputs` numbers, tap by tap. Work is cut into
 //! blocks of output rows whose size does not depend on the number of threads.
 
-use crate::activation::activate;
+use crate::activation::Finish;
+use crate::buffer::Buffer;
 use crate::geometry::Geometry;
 use crate::matrix::{View, product};
 use crate::permuted::permuted;
+use crate::shared::parts;
 use crate::sums::sum;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Output pixels a block has at least, if there are so many.
 const BLOCK: usize = 512;
+/// Output pixels of the pictures whose patches are in memory at once, or one picture's.
+const PIXELS: usize = 1 << 14;
 
 /// Output rows a block has.
 fn rows_per_block(row_length: usize) -> usize {
     BLOCK.div_ceil(row_length.max(1)).max(1)
+}
+
+/// Numbers in a patch.
+fn patch_len(g: &Geometry) -> usize {
+    g.taps() * g.inputs
 }
 
 /// Weights `[outputs, inputs, taps]` as `[taps, inputs, outputs]`.
@@ -23,121 +34,148 @@ fn taps_first(g: &Geometry, weight: &[f32]) -> Vec<f32> {
     permuted(weight, [g.outputs, g.inputs, g.taps()], [2, 1, 0])
 }
 
-/// For each patch of some output rows and each tap inside the picture: where the tap's numbers
-/// stand in the patches, and where in the pictures.
-fn each_tap(g: &Geometry, rows: std::ops::Range<usize>, mut visit: impl FnMut(usize, usize)) {
-    let length = g.taps() * g.inputs;
-    let first = rows.start;
+/// The patches of some output rows (counted over all pictures).
+fn gather(g: &Geometry, x: &[f32], rows: Range<usize>) -> Buffer {
+    let mut patches = Buffer::take(rows.len() * g.out_width * patch_len(g));
+    let mut kernel_rows = patches.chunks_exact_mut(g.columns * g.inputs);
     for row in rows {
         let (picture, oy) = (row / g.out_height, row % g.out_height);
         for ox in 0..g.out_width {
-            let patch = ((row - first) * g.out_width + ox) * length;
+            // The kernel's columns inside the picture.
+            let start = ox * g.stride;
+            let first = g.padding.before.saturating_sub(start).min(g.columns);
+            let end = (g.width + g.padding.before).saturating_sub(start).clamp(first, g.columns);
             for ky in 0..g.rows {
-                let y = (oy * g.stride + ky).wrapping_sub(g.padding);
-                if y >= g.height {
+                let Some(to) = kernel_rows.next() else { return patches };
+                let y = (oy * g.stride + ky).wrapping_sub(g.padding.before);
+                if y >= g.height || first == end {
+                    to.fill(0.0);
                     continue;
                 }
-                for kx in 0..g.columns {
-                    let x = (ox * g.stride + kx).wrapping_sub(g.padding);
-                    if x < g.width {
-                        let pixel = (picture * g.height + y) * g.width + x;
-                        visit(patch + (ky * g.columns + kx) * g.inputs, pixel * g.inputs);
-                    }
-                }
+                let column = start + first - g.padding.before;
+                let pixel = (picture * g.height + y) * g.width + column;
+                let from = &x[pixel * g.inputs..][..(end - first) * g.inputs];
+                to[..first * g.inputs].fill(0.0);
+                to[first * g.inputs..end * g.inputs].copy_from_slice(from);
+                to[end * g.inputs..].fill(0.0);
             }
         }
     }
-}
-
-fn gather(g: &Geometry, x: &[f32], rows: std::ops::Range<usize>) -> Vec<f32> {
-    let mut patches = vec![0.0; rows.len() * g.out_width * g.taps() * g.inputs];
-    each_tap(g, rows, |to, from| {
-        patches[to..to + g.inputs].copy_from_slice(&x[from..from + g.inputs]);
-    });
     patches
 }
 
-/// `y = activation(x * weight + bias)`.
+/// Writes or adds `x * weight`, and finishes it if asked for; `above` is for the finish.
 pub(crate) fn forward(
     g: &Geometry,
     x: &[f32],
     weight: &[f32],
-    bias: &[f32],
-    slope: f32,
-) -> Vec<f32> {
-    let mut y = vec![0.0; g.y_len()];
+    (y, add): (&mut [f32], bool),
+    finish: Option<&Finish<'_>>,
+    above: &mut [u8],
+) {
     if y.is_empty() {
-        return y;
+        return;
     }
     let weight = taps_first(g, weight);
-    let rows = rows_per_block(g.out_width);
-    y.par_chunks_mut(rows * g.out_width * g.outputs).enumerate().for_each(|(block, y)| {
-        let pixels = y.len() / g.outputs;
-        let first = block * rows;
-        let patches = gather(g, x, first..first + pixels / g.out_width);
-        let length = g.taps() * g.inputs;
-        let (a, b) = (View::rows(&patches, length), View::rows(&weight, g.outputs));
-        product(y, false, a, b, (pixels, length, g.outputs));
-        finish(y, bias, slope);
-    });
-    y
-}
-
-/// Adds the bias and applies the activation.
-pub(crate) fn finish(y: &mut [f32], bias: &[f32], slope: f32) {
-    for pixel in y.chunks_exact_mut(bias.len()) {
-        for (y, bias) in pixel.iter_mut().zip(bias) {
-            *y = activate(*y + bias, slope);
+    let block = rows_per_block(g.out_width) * g.out_width;
+    let above = parts(above, block * g.outputs, g.out_pixels().div_ceil(block));
+    let y = y.par_chunks_mut(block * g.outputs).enumerate();
+    y.zip(above).for_each(|((number, y), above)| {
+        let (first, pixels) = (number * block, y.len() / g.outputs);
+        let patches = gather(g, x, first / g.out_width..(first + pixels) / g.out_width);
+        let (a, b) = (View::rows(&patches, patch_len(g)), View::rows(&weight, g.outputs));
+        product(y, add, a, b, (pixels, patch_len(g), g.outputs));
+        if let Some(finish) = finish {
+            finish.apply(first * g.outputs, y, above);
         }
-    }
+    });
 }
 
 /// The gradient of the weights, from that before the activation.
 pub(crate) fn weight_gradient(g: &Geometry, x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let length = g.taps() * g.inputs;
-    let rows = rows_per_block(g.out_width);
-    let parts: Vec<Vec<f32>> = gradient
-        .par_chunks((rows * g.out_width * g.outputs).max(1))
+    let length = patch_len(g);
+    let block = rows_per_block(g.out_width) * g.out_width;
+    let parts: Vec<Buffer> = gradient
+        .par_chunks((block * g.outputs).max(1))
         .enumerate()
-        .map(|(block, gradient)| {
-            let pixels = gradient.len() / g.outputs;
-            let first = block * rows;
-            let patches = gather(g, x, first..first + pixels / g.out_width);
-            let mut part = vec![0.0; length * g.outputs];
+        .map(|(number, gradient)| {
+            let (first, pixels) = (number * block, gradient.len() / g.outputs);
+            let patches = gather(g, x, first / g.out_width..(first + pixels) / g.out_width);
+            let mut part = Buffer::take(length * g.outputs);
             let (a, b) = (View::transposed(&patches, length), View::rows(gradient, g.outputs));
             product(&mut part, false, a, b, (length, pixels, g.outputs));
             part
         })
         .collect();
-    permuted(&sum(parts, length * g.outputs), [g.taps(), g.inputs, g.outputs], [2, 1, 0])
+    permuted(&sum(&parts, length * g.outputs), [g.taps(), g.inputs, g.outputs], [2, 1, 0])
 }
 
-/// The gradient of the pictures, from that before the activation.
-pub(crate) fn input_gradient(g: &Geometry, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let mut dx = vec![0.0; g.x_len()];
-    if dx.is_empty() || gradient.is_empty() {
-        return dx;
+/// Writes or adds the gradient of the pictures, from that before the activation, and finishes it if
+/// asked for; `above` is for the finish.
+pub(crate) fn input_gradient(
+    g: &Geometry,
+    weight: &[f32],
+    gradient: &[f32],
+    (dx, add): (&mut [f32], bool),
+    finish: Option<&Finish<'_>>,
+    above: &mut [u8],
+) {
+    if dx.is_empty() {
+        return;
     }
     let weight = taps_first(g, weight);
-    let length = g.taps() * g.inputs;
-    // Patches overlap within a picture only: a task a picture.
-    let pictures = dx.par_chunks_mut(g.height * g.width * g.inputs);
-    let gradients = gradient.par_chunks(g.out_height * g.out_width * g.outputs);
-    pictures.zip(gradients).for_each(|(dx, gradient)| {
-        let one = Geometry { batch: 1, ..*g };
-        let rows = rows_per_block(g.out_width);
-        for first in (0..g.out_height).step_by(rows) {
-            let rows = first..(first + rows).min(g.out_height);
-            let pixels = rows.len() * g.out_width;
-            let gradient = &gradient[first * g.out_width * g.outputs..][..pixels * g.outputs];
-            let mut patches = vec![0.0; pixels * length];
-            let (a, b) = (View::rows(gradient, g.outputs), View::transposed(&weight, g.outputs));
-            product(&mut patches, false, a, b, (pixels, g.outputs, length));
-            each_tap(&one, rows, |from, to| {
-                let (from, to) = (&patches[from..from + g.inputs], &mut dx[to..to + g.inputs]);
-                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-            });
+    let (length, out_picture) = (patch_len(g), g.out_height * g.out_width);
+    let row = g.width * g.inputs;
+    let unit = (PIXELS / out_picture.max(1)).max(1);
+    let mut patches = Buffer::take(unit.min(g.batch) * out_picture * length);
+    let block = rows_per_block(g.out_width) * g.out_width;
+    let mut above = parts(above, row, g.batch * g.height);
+    for (number, dx) in dx.chunks_mut(unit * g.picture_len()).enumerate() {
+        let pictures = dx.len() / g.picture_len();
+        let gradient = &gradient[number * unit * out_picture * g.outputs..];
+        let gradient = &gradient[..pictures * out_picture * g.outputs];
+        let blocks = patches.par_chunks_mut((block * length).max(1));
+        blocks.zip(gradient.par_chunks((block * g.outputs).max(1))).for_each(
+            |(patches, gradient)| {
+                let pixels = gradient.len() / g.outputs;
+                let (a, b) =
+                    (View::rows(gradient, g.outputs), View::transposed(&weight, g.outputs));
+                product(patches, false, a, b, (pixels, g.outputs, length));
+            },
+        );
+        let first = number * unit * g.height;
+        let above = &mut above[first..first + pictures * g.height];
+        dx.par_chunks_mut(row).zip(above).enumerate().for_each(|(number, (dx, above))| {
+            if !add {
+                dx.fill(0.0);
+            }
+            add_patches(g, &patches, number, dx);
+            if let Some(finish) = finish {
+                finish.apply((first + number) * row, dx, above);
+            }
+        });
+    }
+}
+
+/// Adds to one row of pixels (counted over the pictures whose patches are given) what belongs there.
+fn add_patches(g: &Geometry, patches: &[f32], row: usize, dx: &mut [f32]) {
+    let (picture, y) = (row / g.height, row % g.height);
+    let padding = g.padding.before;
+    for ky in 0..g.rows {
+        let from_top = (y + padding).wrapping_sub(ky);
+        let oy = from_top / g.stride;
+        if from_top % g.stride != 0 || oy >= g.out_height {
+            continue;
         }
-    });
-    dx
+        for ox in 0..g.out_width {
+            let patch = ((picture * g.out_height + oy) * g.out_width + ox) * patch_len(g);
+            let taps = &patches[patch + ky * g.columns * g.inputs..][..g.columns * g.inputs];
+            let start = ox * g.stride;
+            let first = padding.saturating_sub(start);
+            if first < g.columns && start + first - padding < g.width {
+                let to = &mut dx[(start + first - padding) * g.inputs..];
+                to.iter_mut().zip(&taps[first * g.inputs..]).for_each(|(to, from)| *to += from);
+            }
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! Sums in an order that does not depend on the number of threads.
 
 use rayon::prelude::*;
+use std::ops::Deref;
 
 /// The sum of some vectors, in order.
-pub(crate) fn sum(parts: Vec<Vec<f32>>, length: usize) -> Vec<f32> {
-    let mut parts = parts.into_iter();
-    let mut all = parts.next().unwrap_or_else(|| vec![0.0; length]);
-    for part in parts {
-        all.iter_mut().zip(part).for_each(|(all, part)| *all += part);
+pub(crate) fn sum<V: Deref<Target = [f32]>>(parts: &[V], length: usize) -> Vec<f32> {
+    let Some((first, more)) = parts.split_first() else { return vec![0.0; length] };
+    let mut all = first.to_vec();
+    for part in more {
+        all.iter_mut().zip(&**part).for_each(|(all, part)| *all += part);
     }
     all
 }
@@ -24,5 +25,5 @@ pub(crate) fn pixel_sums(gradient: &[f32], channels: usize) -> Vec<f32> {
             sums
         })
         .collect();
-    sum(parts, channels)
+    sum(&parts, channels)
 }

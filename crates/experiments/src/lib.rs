@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod clock;
 pub mod device;
 pub mod figure;
 pub mod files;
@@ -12,6 +13,7 @@ pub mod limiter;
 pub mod metrics;
 pub mod optimizer;
 pub mod parameters;
+pub mod prefetch;
 pub mod progress;
 pub mod summary;
 pub mod supersample;

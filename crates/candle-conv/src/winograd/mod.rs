@@ -7,21 +7,25 @@
 //! backward pass runs the same steps in reverse: `dU = V^T Z` and `dV = Z U^T` share `Z`, the
 //! transformed gradient.
 //!
-//! Work is cut into units of whole pictures and these into chunks of tiles that fit the cache. Sizes
-//! do not depend on the number of threads, so results do not either. Several units go to threads
-//! whole; a single one shares its tile rows, and then its 36 products, out to threads.
+//! Work is cut into units of whole pictures (ranges of tile rows, counted over all pictures) and
+//! these into chunks of tiles that fit the cache. Sizes do not depend on the number of threads, so
+//! results do not either. Units go to threads whole; where there are fewer than threads, each shares
+//! its tile rows, and then its 36 products, out to threads.
 
 mod kernels;
 mod tiles;
 mod transforms;
 
+use crate::activation::{Finish, Gradient};
 use crate::buffer::Buffer;
 use crate::geometry::Geometry;
 use crate::matrix::{View, product};
+use crate::method::WeightGradients;
 use crate::shared::Shared;
 use crate::sums::sum;
 use kernels::{Kernels, kernel_plane, weight_gradient};
 use rayon::prelude::*;
+use std::ops::Range;
 use tiles::{Tiles, add_input_gradient, transform_gradient, transform_input, transform_output};
 
 const PLANES: usize = 36;
@@ -30,23 +34,12 @@ const CHUNK: usize = 128;
 /// Numbers between planes, so that they do not fall on the same places of the cache.
 const GAP: usize = 16;
 /// Groups of units whose weight gradients are summed apart, and then together.
-const GROUPS: usize = 8;
+const GROUPS: usize = 4;
 /// Multiplications in a product below which it is not worth a task of its own.
 const SMALL: usize = 1 << 18;
 
-/// Pictures a unit has: about a chunk's worth of tiles.
-fn pictures_per_unit(g: &Geometry) -> usize {
-    let tiles = g.out_height.div_ceil(4) * g.out_width.div_ceil(4);
-    (CHUNK / tiles.max(1)).max(1)
-}
-
-/// Numbers of one picture, and of one result.
-fn picture_lengths(g: &Geometry) -> (usize, usize) {
-    (g.height * g.width * g.inputs, g.out_height * g.out_width * g.outputs)
-}
-
 /// Calls `work` for each number of a range, side by side if `parallel`.
-fn each(parallel: bool, mut range: std::ops::Range<usize>, work: impl Fn(usize) + Send + Sync) {
+fn each(parallel: bool, mut range: Range<usize>, work: impl Fn(usize) + Send + Sync) {
     if parallel {
         range.into_par_iter().for_each(work);
     } else {
@@ -68,137 +61,126 @@ fn each_plane(
     }
 }
 
-/// `y = activation(x * weight + bias)`.
+/// Writes `activation(x * weight + bias) + residual`, and what was above 0 before the activation.
 pub(crate) fn forward(
     g: &Geometry,
     x: &[f32],
     weight: &[f32],
-    bias: &[f32],
-    slope: f32,
-) -> Vec<f32> {
-    let mut y = vec![0.0; g.y_len()];
-    if y.is_empty() {
-        return y;
-    }
-    let kernels = Kernels::forward(g, weight);
-    let unit = pictures_per_unit(g);
-    let (x_length, y_length) = picture_lengths(g);
-    let run = |x: &[f32], y: &mut [f32], parallel: bool| {
-        let part = Geometry { batch: y.len() / y_length, ..*g };
-        forward_unit(&part, x, &kernels, bias, slope, y, parallel);
-    };
-    if g.batch <= unit {
-        run(x, &mut y, true);
-    } else {
-        let xs = x.par_chunks(unit * x_length);
-        y.par_chunks_mut(unit * y_length).zip(xs).for_each(|(y, x)| run(x, y, false));
-    }
-    y
-}
-
-fn forward_unit(
-    g: &Geometry,
-    x: &[f32],
-    kernels: &Kernels,
-    bias: &[f32],
-    slope: f32,
+    finish: &Finish<'_>,
     y: &mut [f32],
-    parallel: bool,
+    above: &mut [u8],
 ) {
-    let tiles = Tiles::new(g);
-    let (mut v, mut m) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
-    let y = Shared::new(y);
-    for chunk in tiles.chunks() {
-        let first = chunk.start;
-        let count = chunk.len() * tiles.along;
-        let parallel = parallel && count * g.inputs * g.outputs >= SMALL;
-        let v_shared = Shared::new(&mut v);
-        each(parallel, chunk.clone(), |row| {
-            transform_input(g, tiles, x, row, row - first, &v_shared);
-        });
-        let v = &v[..];
-        each_plane(parallel, &mut m, tiles.plane(g.outputs), |p, m| {
-            let a = View::rows(&v[p * tiles.plane(g.inputs)..], g.inputs);
-            let b = View::rows(kernels.plane(p), g.outputs);
-            product(m, false, a, b, (count, g.inputs, g.outputs));
-        });
-        let m = &m[..];
-        each(parallel, chunk, |row| {
-            transform_output(g, tiles, m, row, row - first, bias, slope, &y);
-        });
+    if y.is_empty() {
+        return;
+    }
+    let (tiles, kernels) = (Tiles::new(g), Kernels::forward(g, weight));
+    let pass =
+        Forward { g, tiles, x, kernels, finish, y: Shared::new(y), above: Shared::new(above) };
+    let unit = tiles.rows_per_unit();
+    let units = tiles.rows.div_ceil(unit);
+    let inside = units < rayon::current_num_threads();
+    each(units > 1, 0..units, |n| pass.run(n * unit..((n + 1) * unit).min(tiles.rows), inside));
+}
+
+struct Forward<'a> {
+    g: &'a Geometry,
+    tiles: Tiles,
+    x: &'a [f32],
+    kernels: Kernels,
+    finish: &'a Finish<'a>,
+    y: Shared<'a>,
+    above: Shared<'a, u8>,
+}
+
+impl Forward<'_> {
+    /// Some tile rows.
+    fn run(&self, rows: Range<usize>, parallel: bool) {
+        let (g, tiles) = (self.g, self.tiles);
+        let (v_plane, m_plane) = (tiles.plane(g.inputs), tiles.plane(g.outputs));
+        let (mut v, mut m) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
+        for chunk in tiles.chunks(rows) {
+            let first = chunk.start;
+            let count = chunk.len() * tiles.along;
+            let parallel = parallel && count * g.inputs * g.outputs >= SMALL;
+            let v_shared = Shared::new(&mut v);
+            each(parallel, chunk.clone(), |row| {
+                transform_input(g, tiles, self.x, row, row - first, &v_shared);
+            });
+            let v = &v[..];
+            each_plane(parallel, &mut m, m_plane, |p, m| {
+                let a = View::rows(&v[p * v_plane..], g.inputs);
+                let b = View::rows(self.kernels.plane(p), g.outputs);
+                product(m, false, a, b, (count, g.inputs, g.outputs));
+            });
+            let m = &m[..];
+            each(parallel, chunk, |row| {
+                transform_output(g, tiles, m, row, row - first, self.finish, &self.y, &self.above);
+            });
+        }
     }
 }
 
-/// The gradients of pictures (if asked for), weights and bias, from that of the result.
+/// The gradients of weights and bias from that of the result; writes or adds that of the pictures if
+/// asked for.
 pub(crate) fn backward(
     g: &Geometry,
     x: &[f32],
     weight: &[f32],
-    y: &[f32],
-    gradient: &[f32],
-    slope: f32,
-    input_gradient: bool,
-) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
-    let mut dx = vec![0.0; if input_gradient { g.x_len() } else { 0 }];
-    if gradient.is_empty() {
-        let (weight, bias) = (vec![0.0; g.weight_len()], vec![0.0; g.outputs]);
-        return (input_gradient.then_some(dx), weight, bias);
+    gradient: Gradient<'_>,
+    dx: Option<(&mut [f32], bool)>,
+) -> WeightGradients {
+    if gradient.values.is_empty() {
+        if let Some((dx, false)) = dx {
+            dx.fill(0.0);
+        }
+        return WeightGradients { weight: vec![0.0; g.weight_len()], bias: vec![0.0; g.outputs] };
     }
-    let kernels = input_gradient.then(|| Kernels::backward(g, weight));
-    let (x_length, y_length) = picture_lengths(g);
-    let unit = pictures_per_unit(g);
-    let units = g.batch.div_ceil(unit);
+    let tiles = Tiles::new(g);
+    let dx = dx.map(|(dx, add)| PictureGradient {
+        kernels: Kernels::backward(g, weight),
+        dx: Shared::new(dx),
+        add,
+    });
+    let pass = Backward { g, tiles, x, gradient, dx };
+    let unit = tiles.rows_per_unit();
+    let units = tiles.rows.div_ceil(unit);
     let group = units.div_ceil(GROUPS.min(units)) * unit;
-    let run = |index: usize, dx: &mut [f32], parallel: bool| {
-        let pictures = index * group..((index + 1) * group).min(g.batch);
-        let xs = pictures.start * x_length..pictures.end * x_length;
-        let ys = pictures.start * y_length..pictures.end * y_length;
-        let pass = Backward {
-            g: Geometry { batch: pictures.len(), ..*g },
-            x: &x[xs],
-            y: &y[ys.clone()],
-            gradient: &gradient[ys],
-            slope,
-            kernels: kernels.as_ref(),
-        };
-        pass.run(dx, parallel)
-    };
-    let groups = g.batch.div_ceil(group);
-    let parts: Vec<(Buffer, Vec<f32>)> = if groups == 1 {
-        vec![run(0, &mut dx, true)]
-    } else {
-        let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(group * x_length).collect();
-        dx_parts.resize_with(groups, Default::default);
-        let dx_parts = dx_parts.into_par_iter().enumerate();
-        dx_parts.map(|(index, dx)| run(index, dx, false)).collect()
-    };
-    let (du, bias): (Vec<Buffer>, Vec<Vec<f32>>) = parts.into_iter().unzip();
-    (input_gradient.then_some(dx), weight_gradient(g, &du), sum(bias, g.outputs))
+    let groups = tiles.rows.div_ceil(group);
+    let inside = groups < rayon::current_num_threads();
+    let (du, bias): (Vec<Buffer>, Vec<Vec<f32>>) = (0..groups)
+        .into_par_iter()
+        .map(|n| pass.run(n * group..((n + 1) * group).min(tiles.rows), inside))
+        .unzip();
+    WeightGradients { weight: weight_gradient(g, &du), bias: sum(&bias, g.outputs) }
 }
 
-/// The backward pass over some pictures.
 struct Backward<'a> {
-    g: Geometry,
+    g: &'a Geometry,
+    tiles: Tiles,
     x: &'a [f32],
-    y: &'a [f32],
-    gradient: &'a [f32],
-    slope: f32,
-    /// Absent where no gradient of the pictures is asked for.
-    kernels: Option<&'a Kernels>,
+    gradient: Gradient<'a>,
+    dx: Option<PictureGradient<'a>>,
+}
+
+/// Where the gradient of the pictures goes, and by which kernels.
+struct PictureGradient<'a> {
+    kernels: Kernels,
+    dx: Shared<'a>,
+    add: bool,
 }
 
 impl Backward<'_> {
-    /// Adds to the zeros in `dx`; gives the gradients of the transformed kernels and of the bias.
-    fn run(&self, dx: &mut [f32], parallel: bool) -> (Buffer, Vec<f32>) {
-        let (g, tiles) = (&self.g, Tiles::new(&self.g));
-        let (mut v, mut z) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
+    /// Some tile rows of whole pictures: the gradients of the transformed kernels and of the bias.
+    fn run(&self, rows: Range<usize>, parallel: bool) -> (Buffer, Vec<f32>) {
+        let (g, tiles) = (self.g, self.tiles);
         let (v_plane, z_plane) = (tiles.plane(g.inputs), tiles.plane(g.outputs));
-        let mut dv = self.kernels.map(|_| tiles.buffer(g.inputs));
+        let (mut v, mut z) = (tiles.buffer(g.inputs), tiles.buffer(g.outputs));
+        let mut dv = self.dx.as_ref().map(|_| tiles.buffer(g.inputs));
         let mut du = Buffer::take(PLANES * kernel_plane(g));
-        let mut bias = vec![0.0; tiles.rows * g.outputs];
+        let start = rows.start;
+        let mut bias = vec![0.0; rows.len() * g.outputs];
         let bias_shared = Shared::new(&mut bias);
-        let dx = Shared::new(dx);
-        for chunk in tiles.chunks() {
+        for chunk in tiles.chunks(rows) {
             let first = chunk.start;
             let count = chunk.len() * tiles.along;
             let parallel = parallel && count * g.inputs * g.outputs >= SMALL;
@@ -207,33 +189,38 @@ impl Backward<'_> {
                 let place = row - first;
                 transform_input(g, tiles, self.x, row, place, &v_shared);
                 // SAFETY: the tile row is this task's alone.
-                let bias = unsafe { bias_shared.part(row * g.outputs, g.outputs) };
-                let (y, gradient, slope) = (self.y, self.gradient, self.slope);
-                transform_gradient(g, tiles, y, gradient, row, place, slope, &z_shared, bias);
+                let bias = unsafe { bias_shared.part((row - start) * g.outputs, g.outputs) };
+                transform_gradient(g, tiles, self.gradient, row, place, &z_shared, bias);
             });
             let (v, z) = (&v[..], &z[..]);
             each_plane(parallel, &mut du, kernel_plane(g), |p, du| {
                 let a = View::transposed(&v[p * v_plane..], g.inputs);
                 let b = View::rows(&z[p * z_plane..], g.outputs);
-                product(du, first > 0, a, b, (g.inputs, count, g.outputs));
+                product(du, first > start, a, b, (g.inputs, count, g.outputs));
             });
-            let (Some(dv), Some(kernels)) = (&mut dv, self.kernels) else { continue };
+            let (Some(dv), Some(to)) = (&mut dv, &self.dx) else { continue };
             each_plane(parallel, dv, v_plane, |p, dv| {
                 let a = View::rows(&z[p * z_plane..], g.outputs);
-                let b = View::rows(kernels.plane(p), g.inputs);
+                let b = View::rows(to.kernels.plane(p), g.inputs);
                 product(dv, false, a, b, (count, g.outputs, g.inputs));
             });
+            if !to.add {
+                for picture in tiles.pictures_that_begin(&chunk) {
+                    // SAFETY: the picture is this call's alone, and no task runs.
+                    unsafe { to.dx.part(picture * g.picture_len(), g.picture_len()) }.fill(0.0);
+                }
+            }
             // A tile row's input overlaps that of the rows beside it: first every second one.
             let dv = &dv[..];
             for odd in 0..2 {
                 each(parallel, chunk.clone(), |row| {
                     if row % tiles.down % 2 == odd {
-                        add_input_gradient(g, tiles, dv, row, row - first, &dx);
+                        add_input_gradient(g, tiles, dv, row, row - first, &to.dx);
                     }
                 });
             }
         }
-        let rows = bias.chunks_exact(g.outputs).map(<[f32]>::to_vec).collect();
-        (du, sum(rows, g.outputs))
+        let rows: Vec<&[f32]> = bias.chunks_exact(g.outputs).collect();
+        (du, sum(&rows, g.outputs))
     }
 }

@@ -5,11 +5,12 @@ use super::transforms::{
     store_planes,
 };
 use super::{CHUNK, GAP, PLANES};
-use crate::activation::{activate, pull_back};
+use crate::activation::{Finish, Gradient, activate, pull_back};
 use crate::buffer::Buffer;
 use crate::geometry::Geometry;
 use crate::shared::Shared;
 use crate::vectorized::vectorized;
+use std::ops::Range;
 
 /// The tiles of some pictures.
 #[derive(Clone, Copy)]
@@ -38,10 +39,20 @@ impl Tiles {
         Buffer::take(PLANES * self.plane(channels))
     }
 
-    /// The first and the one after the last tile row of each chunk.
-    pub fn chunks(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
-        let (rows, step) = (self.rows, self.rows_per_chunk);
-        (0..rows).step_by(step).map(move |first| first..(first + step).min(rows))
+    /// Tile rows of as many whole pictures as make about a chunk.
+    pub fn rows_per_unit(&self) -> usize {
+        (CHUNK / (self.down * self.along)).max(1) * self.down
+    }
+
+    /// The chunks of some tile rows.
+    pub fn chunks(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        let step = self.rows_per_chunk;
+        rows.clone().step_by(step).map(move |first| first..(first + step).min(rows.end))
+    }
+
+    /// The pictures whose first tile row is among these.
+    pub fn pictures_that_begin(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start.div_ceil(self.down)..rows.end.div_ceil(self.down)
     }
 }
 
@@ -49,7 +60,7 @@ impl Tiles {
 /// the padding.
 #[inline(always)]
 fn input_pixel(g: &Geometry, picture: usize, y: usize, x: usize) -> Option<usize> {
-    let (y, x) = (y.wrapping_sub(g.padding), x.wrapping_sub(g.padding));
+    let (y, x) = (y.wrapping_sub(g.padding.before), x.wrapping_sub(g.padding.before));
     let inside = y < g.height && x < g.width;
     inside.then(|| ((picture * g.height + y) * g.width + x) * g.inputs)
 }
@@ -99,9 +110,9 @@ vectorized! {
         m: &[f32],
         row: usize,
         place: usize,
-        bias: &[f32],
-        slope: f32,
+        finish: &Finish<'_>,
         y: &Shared<'_>,
+        above: &Shared<'_, u8>,
     ) {
         let (picture, down) = (row / tiles.down, row % tiles.down);
         let plane = tiles.plane(g.outputs);
@@ -110,15 +121,27 @@ vectorized! {
             for c in (0..g.outputs).step_by(LANES) {
                 let taken = load_planes(m, plane, tile + c);
                 let pixels: [[Lanes; 4]; 4] = square(&taken, output);
-                let bias = load(bias, c);
+                let bias = load(finish.bias, c);
                 for (dy, pixels) in pixels.iter().enumerate().take(g.out_height - 4 * down) {
                     for (dx, pixel) in pixels.iter().enumerate().take(g.out_width - 4 * along) {
                         let at = result_pixel(g, picture, 4 * down + dy, 4 * along + dx) + c;
-                        // SAFETY: the tile row is this task's alone.
-                        let y = unsafe { y.part(at, LANES) };
+                        let mut sums = *pixel;
                         for lane in 0..LANES {
-                            y[lane] = activate(pixel[lane] + bias[lane], slope);
+                            sums[lane] += bias[lane];
                         }
+                        if !above.is_empty() {
+                            // SAFETY: the tile row is this task's alone.
+                            let above = unsafe { above.part(at, LANES) };
+                            for lane in 0..LANES {
+                                above[lane] = u8::from(sums[lane] > 0.0);
+                            }
+                        }
+                        let residual = finish.residual.map_or([0.0; LANES], |r| load(r, at));
+                        for lane in 0..LANES {
+                            sums[lane] = activate(sums[lane], finish.slope) + residual[lane];
+                        }
+                        // SAFETY: as above.
+                        store(unsafe { y.part(at, LANES) }, 0, &sums);
                     }
                 }
             }
@@ -132,11 +155,9 @@ vectorized! {
     pub fn transform_gradient(
         g: &Geometry,
         tiles: Tiles,
-        y: &[f32],
-        gradient: &[f32],
+        gradient: Gradient<'_>,
         row: usize,
         place: usize,
-        slope: f32,
         out: &Shared<'_>,
         bias: &mut [f32],
     ) {
@@ -150,11 +171,15 @@ vectorized! {
                 for (dy, taken) in taken.iter_mut().enumerate().take(g.out_height - 4 * down) {
                     for (dx, taken) in taken.iter_mut().enumerate().take(g.out_width - 4 * along) {
                         let at = result_pixel(g, picture, 4 * down + dy, 4 * along + dx) + c;
-                        let (gradient, result) = (load(gradient, at), load(y, at));
+                        *taken = load(gradient.values, at);
+                        if !gradient.above.is_empty() {
+                            let above = &gradient.above[at..at + LANES];
+                            for lane in 0..LANES {
+                                taken[lane] = pull_back(taken[lane], above[lane], gradient.slope);
+                            }
+                        }
                         for lane in 0..LANES {
-                            let before = pull_back(gradient[lane], result[lane], slope);
-                            taken[lane] = before;
-                            sums[lane] += before;
+                            sums[lane] += taken[lane];
                         }
                     }
                 }

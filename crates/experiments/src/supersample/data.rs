@@ -1,9 +1,10 @@
 //! The pictures of a run, and the tensors made of them.
 
 use super::Settings;
+use crate::prefetch::Prefetch;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use datasets::{CHANNELS, Pictures, SIDE, cifar10, dead_leaves, resize};
+use datasets::{CHANNELS, Pictures, SIDE, Stream, cifar10, dead_leaves, resize};
 use std::sync::Arc;
 
 /// Pictures made on the spot where there is no data: how many, and from which seed.
@@ -40,14 +41,39 @@ impl Data {
     }
 }
 
-/// The network's input and target for standardised pictures, one after the other: the target is
-/// the pictures themselves, the input the pictures at half the size and back.
+/// Pictures to restore.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    input: Vec<f32>,
+    target: Vec<f32>,
+}
+
+impl Batch {
+    /// Of standardised pictures, one after the other: they are the target; the input is the pictures
+    /// at half the size and back.
+    pub fn new(pictures: Vec<f32>) -> Self {
+        let small = resize(&pictures, SIDE, SIDE / 2);
+        Self { input: resize(&small, SIDE / 2, SIDE), target: pictures }
+    }
+
+    /// Input and target, `[batch, 3, 32, 32]` each.
+    ///
+    /// # Errors
+    /// The device has no memory for them.
+    pub fn tensors(self, device: &Device) -> Result<(Tensor, Tensor)> {
+        let shape = (self.target.len() / (CHANNELS * SIDE * SIDE), CHANNELS, SIDE, SIDE);
+        let tensor = |values: Vec<f32>| Tensor::from_vec(values, shape, device);
+        Ok((tensor(self.input)?, tensor(self.target)?))
+    }
+}
+
+/// Batches made ahead of time from a stream, which they use up.
 ///
 /// # Errors
-/// The device has no memory for them.
-pub fn input_and_target(pictures: Vec<f32>, device: &Device) -> Result<(Tensor, Tensor)> {
-    let small = resize(&pictures, SIDE, SIDE / 2);
-    let input = resize(&small, SIDE / 2, SIDE);
-    let shape = (pictures.len() / (CHANNELS * SIDE * SIDE), CHANNELS, SIDE, SIDE);
-    Ok((Tensor::from_vec(input, shape, device)?, Tensor::from_vec(pictures, shape, device)?))
+/// The system gives no thread.
+pub fn prefetched(mut stream: Stream, batch: usize) -> Result<Prefetch<Batch>> {
+    Prefetch::new(AHEAD, move || Ok(Batch::new(stream.next_batch(batch))))
 }
+
+/// Batches made ahead.
+const AHEAD: usize = 2;

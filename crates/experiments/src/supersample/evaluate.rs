@@ -1,6 +1,6 @@
 //! Evaluation on the test pictures.
 
-use super::data::{Data, input_and_target};
+use super::data::{Batch, Data};
 use super::{LossKind, Network, Settings, raw_losses};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceName;
@@ -54,7 +54,7 @@ pub fn evaluate(
             Augmentation::NONE.apply(picture, out);
             scales.push(standardize(out));
         }
-        let (input, target) = input_and_target(targets, device)?;
+        let (input, target) = Batch::new(targets).tensors(device)?;
         let output = network.forward(&input)?.detach();
         let losses = raw_losses(kind, &output, &target)?.to_vec1::<f32>()?;
         sums.mean_loss += losses.iter().map(|&loss| f64::from(loss)).sum::<f64>();

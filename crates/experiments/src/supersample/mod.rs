@@ -9,8 +9,9 @@ mod run_folder;
 mod schedule;
 mod settings;
 mod train;
+mod trainer;
 
-pub use data::Data;
+pub use data::{Batch, Data, prefetched};
 pub use demo::{DemoOptions, demo};
 pub use evaluate::{Evaluation, evaluate, evaluate_file};
 pub use loss::{LossKind, raw_losses, square_root_of_large};
@@ -19,3 +20,4 @@ pub use run_folder::{Files, read_settings};
 pub use schedule::learning_rate;
 pub use settings::Settings;
 pub use train::{Start, train};
+pub use trainer::Trainer;

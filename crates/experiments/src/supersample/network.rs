@@ -2,29 +2,15 @@
 
 use crate::parameters::Parameters;
 use anyhow::Result;
-use candle_conv::{Activation, conv2d};
-use candle_core::{Device, Tensor, Var};
+use candle_conv::{Activation, Conv2d, ConvConfig, FeatureMaps};
+use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-/// One stride-1 convolution of channels-last pictures, with zero padding that keeps their size.
-#[derive(Clone, Debug)]
-struct Convolution {
-    weight: Var,
-    bias: Var,
-}
-
-impl Convolution {
-    fn forward(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
-        let padding = self.weight.dim(2)? / 2;
-        conv2d(x, &self.weight, &self.bias, padding, 1, activation)
-    }
-}
 
 /// Ten convolutions, three residual blocks among them; 1,071,683 weights at width 64.
 #[derive(Clone, Debug)]
 pub struct Network {
-    layers: Vec<Convolution>,
+    layers: Vec<Conv2d>,
     parameters: Parameters,
 }
 
@@ -59,7 +45,10 @@ impl Network {
             let weight = parameters.add(format!("{name}.weight"), values, &shape, device)?;
             let zeros = vec![0.0; outputs];
             let bias = parameters.add(format!("{name}.bias"), zeros, &[outputs], device)?;
-            layers.push(Convolution { weight, bias });
+            let activation = if name == "conv_out" { Activation::None } else { Activation::Relu };
+            let config =
+                ConvConfig { padding: (side / 2).into(), activation, ..ConvConfig::default() };
+            layers.push(Conv2d::new(weight.as_tensor().clone(), bias.as_tensor().clone(), config));
         }
         Ok(Self { layers, parameters })
     }
@@ -69,15 +58,15 @@ impl Network {
     /// # Errors
     /// The shape does not fit.
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let relu = |number: usize, x: &Tensor| self.layers[number].forward(x, Activation::Relu);
-        let mut x = relu(0, &x.permute((0, 2, 3, 1))?)?;
-        x = relu(1, &x)?;
+        let layer = |number: usize, x: &FeatureMaps| self.layers[number].maps(x);
+        let mut x = layer(0, &FeatureMaps::new(&x.permute((0, 2, 3, 1))?)?)?;
+        x = layer(1, &x)?;
         for block in 0..RESIDUAL_BLOCKS {
-            let inside = relu(2 + 2 * block, &x)?;
-            x = (&x + relu(3 + 2 * block, &inside)?)?;
+            let inside = layer(2 + 2 * block, &x)?;
+            x = self.layers[3 + 2 * block].maps_plus(&inside, &x)?;
         }
         let last = 2 + 2 * RESIDUAL_BLOCKS;
-        let y = self.layers[last + 1].forward(&relu(last, &x)?, Activation::None)?;
+        let y = layer(last + 1, &layer(last, &x)?)?.into_tensor()?;
         y.permute((0, 3, 1, 2))?.contiguous()
     }
 

@@ -1,17 +1,16 @@
 //! Training: the loop, its records, its checkpoints.
 
-use super::data::{Data, input_and_target};
+use super::data::{Batch, Data, prefetched};
 use super::run_folder::{Files, RunConfig};
-use super::{Evaluation, Network, Settings, evaluate, learning_rate, loss};
+use super::{Evaluation, Settings, Trainer, evaluate, learning_rate};
 use crate::checkpoint::{Checkpoint, Progress};
+use crate::clock::Clock;
 use crate::files::write_whole;
-use crate::limiter::{Limited, Limiter};
 use crate::metrics::{MetricsWriter, Row};
-use crate::optimizer::Optimizer;
 use crate::progress::{self, RunProgress};
 use crate::summary::{Outcome, Summary};
 use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use datasets::Stream;
 use std::path::Path;
 use std::time::Instant;
@@ -45,7 +44,7 @@ pub fn train(
     settings.check()?;
     let files = Files::new(folder);
     let config = RunConfig::new(settings, data);
-    let mut run = Run::new(settings, data, &files)?;
+    let mut run = Run::new(settings, &files)?;
     let mut keep = 0;
     match start {
         Start::New => files.begin(&config)?,
@@ -74,33 +73,25 @@ struct Run<'a> {
     settings: &'a Settings,
     files: &'a Files,
     device: Device,
-    network: Network,
-    optimizer: Optimizer,
-    limiter: Limiter,
-    stream: Stream,
+    trainer: Trainer,
     step: u64,
+    /// Pictures drawn.
+    drawn: u64,
     skipped_in_a_row: u64,
     seconds_before: f64,
     started: Instant,
 }
 
 impl<'a> Run<'a> {
-    fn new(settings: &'a Settings, data: &Data, files: &'a Files) -> Result<Self> {
+    fn new(settings: &'a Settings, files: &'a Files) -> Result<Self> {
         let device = settings.device.open()?;
-        let network = Network::new(settings.width, settings.seed, &device)?;
         Ok(Self {
             settings,
             files,
-            optimizer: Optimizer::new(settings.optimizer, network.parameters())?,
-            network,
-            limiter: Limiter::new(
-                settings.alrc,
-                settings.start_moments,
-                settings.published_moments,
-            )?,
-            stream: Stream::new(data.train.clone(), settings.seed),
+            trainer: Trainer::new(settings, &device)?,
             device,
             step: 0,
+            drawn: 0,
             skipped_in_a_row: 0,
             seconds_before: 0.0,
             started: Instant::now(),
@@ -109,10 +100,10 @@ impl<'a> Run<'a> {
 
     /// Goes to where a checkpoint was written.
     fn restore(&mut self, checkpoint: &Checkpoint<Settings>) -> Result<()> {
-        self.network.parameters().load("weights", &checkpoint.tensors)?;
-        self.optimizer.load_state(&checkpoint.tensors)?;
-        self.limiter.load_state(&checkpoint.tensors)?;
-        self.stream.seek(checkpoint.progress.drawn);
+        self.trainer.network.parameters().load("weights", &checkpoint.tensors)?;
+        self.trainer.optimizer.load_state(&checkpoint.tensors)?;
+        self.trainer.limiter.load_state(&checkpoint.tensors)?;
+        self.drawn = checkpoint.progress.drawn;
         self.step = checkpoint.progress.step;
         self.skipped_in_a_row = checkpoint.progress.skipped_in_a_row;
         Ok(())
@@ -125,6 +116,9 @@ impl<'a> Run<'a> {
         progress: &mut RunProgress,
     ) -> Result<Outcome> {
         self.started = Instant::now();
+        let mut stream = Stream::new(data.train.clone(), self.settings.seed);
+        stream.seek(self.drawn);
+        let mut batches = prefetched(stream, self.settings.batch)?;
         loop {
             if self.skipped_in_a_row >= MOST_SKIPS {
                 return Ok(Outcome::Diverged);
@@ -135,7 +129,7 @@ impl<'a> Run<'a> {
             if progress::stopped() {
                 return Ok(Outcome::Interrupted);
             }
-            let row = self.train_step()?;
+            let row = self.train_step(batches.next()?)?;
             metrics.write(row)?;
             progress.step(&row);
             let due = |every: u64| every > 0 && self.step.is_multiple_of(every);
@@ -148,53 +142,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Forward, bounds from the old moments, backward, weights, moments.
-    fn train_step(&mut self) -> Result<Row> {
-        let settings = self.settings;
-        let rate = learning_rate(settings.learning_rate, settings.batch, self.step);
-        let pictures = self.stream.next_batch(settings.batch);
-        let (input, target) = input_and_target(pictures, &self.device)?;
-        let output = self.network.forward(&input)?;
-        let raw = loss::raw_losses(settings.loss, &output, &target)?;
-        let unclipped =
-            if settings.squash { loss::square_root_of_large(&raw)? } else { raw.clone() };
-        let limited = self.limiter.forward(&unclipped)?;
+    fn train_step(&mut self, batch: Batch) -> Result<Row> {
+        let Settings { learning_rate: rate, batch: size, .. } = *self.settings;
+        let rate = learning_rate(rate, size, self.step);
+        let (input, target) = batch.tensors(&self.device)?;
         self.step += 1;
-        let mut row = Row {
-            step: self.step,
-            raw: mean(&raw)?,
-            unclipped: mean(&unclipped)?,
-            clipped: None,
-            upper: None,
-            mean: None,
-            std: None,
-            clipped_count: None,
-            skipped: 0,
-            learning_rate: rate,
-        };
-        match limited {
-            Limited::Train(losses, record) => {
-                self.optimizer.step(&losses.mean_all()?.backward()?, rate)?;
-                self.skipped_in_a_row = 0;
-                if let Some(record) = record {
-                    row.clipped = Some(record.clipped as f32);
-                    row.upper = record.upper.is_finite().then_some(record.upper);
-                    row.mean = record.moments.map(|(mean, _)| mean);
-                    row.std = record.moments.map(|(_, std)| std);
-                    row.clipped_count = Some(record.count);
-                }
-            }
-            Limited::Skip(_) => {
-                self.skipped_in_a_row += 1;
-                row.skipped = 1;
-            }
-        }
+        let row = self.trainer.step(&input, &target, self.step, rate, &mut Clock::default())?;
+        self.drawn += size as u64;
+        self.skipped_in_a_row = if row.skipped == 0 { 0 } else { self.skipped_in_a_row + 1 };
         Ok(row)
     }
 
     fn evaluate(&self, data: &Data) -> Result<()> {
         let Evaluation { mean_loss, psnr, .. } =
-            evaluate(&self.network, self.settings.loss, &data.test, &self.device)?;
+            evaluate(&self.trainer.network, self.settings.loss, &data.test, &self.device)?;
         let path = self.files.evaluations();
         let header = "step,test_raw,psnr\n";
         let mut text = match std::fs::read_to_string(&path) {
@@ -215,12 +176,12 @@ impl<'a> Run<'a> {
     /// Writes metrics, checkpoint and summary, in this order.
     fn save(&self, metrics: &mut MetricsWriter, outcome: Outcome) -> Result<Summary> {
         let metrics_bytes = metrics.flush()?;
-        let mut tensors = self.network.parameters().tensors("weights")?;
-        tensors.extend(self.optimizer.state()?);
-        tensors.extend(self.limiter.state()?);
+        let mut tensors = self.trainer.network.parameters().tensors("weights")?;
+        tensors.extend(self.trainer.optimizer.state()?);
+        tensors.extend(self.trainer.limiter.state()?);
         let progress = Progress {
             step: self.step,
-            drawn: self.stream.drawn(),
+            drawn: self.drawn,
             skipped_in_a_row: self.skipped_in_a_row,
             metrics_bytes,
         };
@@ -265,10 +226,4 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-fn mean(losses: &Tensor) -> Result<f32> {
-    let losses = losses.to_vec1::<f32>()?;
-    let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
-    Ok((sum / losses.len() as f64) as f32)
 }

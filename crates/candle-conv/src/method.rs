@@ -1,0 +1,119 @@
+//! Which way a convolution is computed.
+
+use crate::activation::{Finish, Gradient, pull_back};
+use crate::buffer::Buffer;
+use crate::geometry::Geometry;
+use crate::sums::pixel_sums;
+use crate::{patches, scatter, winograd};
+use rayon::prelude::*;
+
+/// A way to compute a convolution, its gradients included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Winograd,
+    Scatter,
+    Patches,
+    /// The transpose of the convolution that the geometry describes.
+    Transposed,
+}
+
+/// The gradients of weights and bias.
+pub(crate) struct WeightGradients {
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl Method {
+    /// The fastest way for a convolution that is not transposed.
+    pub fn of(g: &Geometry) -> Self {
+        if g.suits_winograd() {
+            Self::Winograd
+        } else if g.suits_scatter() {
+            Self::Scatter
+        } else {
+            Self::Patches
+        }
+    }
+
+    /// Batch, height, width and channels of the result.
+    pub fn result_shape(self, g: &Geometry) -> (usize, usize, usize, usize) {
+        match self {
+            Self::Transposed => (g.batch, g.height, g.width, g.inputs),
+            _ => (g.batch, g.out_height, g.out_width, g.outputs),
+        }
+    }
+
+    /// Writes all numbers of the result, and which were above 0 before the activation (unless
+    /// `above` is empty).
+    pub fn forward(
+        self,
+        g: &Geometry,
+        x: &[f32],
+        weight: &[f32],
+        finish: &Finish<'_>,
+        y: &mut [f32],
+        above: &mut [u8],
+    ) {
+        match self {
+            Self::Winograd => winograd::forward(g, x, weight, finish, y, above),
+            Self::Scatter => scatter::forward(g, x, weight, finish, y, above),
+            Self::Patches => patches::forward(g, x, weight, (y, false), Some(finish), above),
+            Self::Transposed => {
+                patches::input_gradient(g, weight, x, (y, false), Some(finish), above);
+            }
+        }
+    }
+
+    /// The gradients of weights and bias from that of the result; writes that of the pictures if
+    /// asked for, or adds it to what is there.
+    pub fn backward(
+        self,
+        g: &Geometry,
+        x: &[f32],
+        weight: &[f32],
+        gradient: Gradient<'_>,
+        dx: Option<(&mut [f32], bool)>,
+    ) -> WeightGradients {
+        if self == Self::Winograd {
+            return winograd::backward(g, x, weight, gradient, dx);
+        }
+        let before;
+        let gradient = if gradient.slope == 1.0 {
+            gradient.values
+        } else {
+            before = before_activation(gradient);
+            &before
+        };
+        let bias = pixel_sums(gradient, self.result_shape(g).3);
+        let weight = match self {
+            Self::Scatter => scatter::backward(g, x, weight, gradient, dx),
+            Self::Transposed => {
+                if let Some(dx) = dx {
+                    patches::forward(g, gradient, weight, dx, None, &mut []);
+                }
+                patches::weight_gradient(g, gradient, x)
+            }
+            _ => {
+                if let Some(dx) = dx {
+                    patches::input_gradient(g, weight, gradient, dx, None, &mut []);
+                }
+                patches::weight_gradient(g, x, gradient)
+            }
+        };
+        WeightGradients { weight, bias }
+    }
+}
+
+/// Numbers a task handles in passes over memory.
+const PASS: usize = 1 << 16;
+
+fn before_activation(gradient: Gradient<'_>) -> Buffer {
+    let mut out = Buffer::take(gradient.values.len());
+    let inputs = gradient.values.par_chunks(PASS).zip(gradient.above.par_chunks(PASS));
+    out.par_chunks_mut(PASS).zip(inputs).for_each(|(out, (values, above))| {
+        for ((out, value), above) in out.iter_mut().zip(values).zip(above) {
+            *out = pull_back(*value, *above, gradient.slope);
+        }
+    });
+    out
+}
