@@ -26,11 +26,13 @@ use crate::sums::sum;
 use kernels::{Kernels, kernel_plane, weight_gradient};
 use rayon::prelude::*;
 use std::ops::Range;
-use tiles::{Tiles, add_input_gradient, transform_gradient, transform_input, transform_output};
+use tiles::{
+    Tiles, Written, transform_gradient, transform_input, transform_output, write_input_gradient,
+};
 
 const PLANES: usize = 36;
 /// Tiles a chunk has at most, but at least one tile row.
-const CHUNK: usize = 128;
+const CHUNK: usize = 32;
 /// Numbers between planes, so that they do not fall on the same places of the cache.
 const GAP: usize = 16;
 /// Groups of units whose weight gradients are summed apart, and then together.
@@ -181,7 +183,7 @@ impl Backward<'_> {
         let mut bias = vec![0.0; rows.len() * g.outputs];
         let bias_shared = Shared::new(&mut bias);
         for chunk in tiles.chunks(rows) {
-            let first = chunk.start;
+            let (first, end) = (chunk.start, chunk.end);
             let count = chunk.len() * tiles.along;
             let parallel = parallel && count * g.inputs * g.outputs >= SMALL;
             let (v_shared, z_shared) = (Shared::new(&mut v), Shared::new(&mut z));
@@ -204,18 +206,18 @@ impl Backward<'_> {
                 let b = View::rows(to.kernels.plane(p), g.inputs);
                 product(dv, false, a, b, (count, g.outputs, g.inputs));
             });
-            if !to.add {
-                for picture in tiles.pictures_that_begin(&chunk) {
-                    // SAFETY: the picture is this call's alone, and no task runs.
-                    unsafe { to.dx.part(picture * g.picture_len(), g.picture_len()) }.fill(0.0);
-                }
-            }
             // A tile row's input overlaps that of the rows beside it: first every second one.
             let dv = &dv[..];
             for odd in 0..2 {
                 each(parallel, chunk.clone(), |row| {
-                    if row % tiles.down % 2 == odd {
-                        add_input_gradient(g, tiles, dv, row, row - first, &to.dx);
+                    let down = row % tiles.down;
+                    if down % 2 == odd {
+                        let written = Written {
+                            all: to.add,
+                            above: down > 0 && (odd == 1 || row == first),
+                            below: odd == 1 && down + 1 < tiles.down && row + 1 < end,
+                        };
+                        write_input_gradient(g, tiles, dv, row, row - first, written, &to.dx);
                     }
                 });
             }

@@ -49,11 +49,6 @@ impl Tiles {
         let step = self.rows_per_chunk;
         rows.clone().step_by(step).map(move |first| first..(first + step).min(rows.end))
     }
-
-    /// The pictures whose first tile row is among these.
-    pub fn pictures_that_begin(&self, rows: &Range<usize>) -> Range<usize> {
-        rows.start.div_ceil(self.down)..rows.end.div_ceil(self.down)
-    }
 }
 
 /// Where an input pixel's numbers begin, for a place counted from the padding's corner; `None` in
@@ -83,15 +78,16 @@ vectorized! {
     ) {
         let (picture, down) = (row / tiles.down, row % tiles.down);
         let plane = tiles.plane(g.inputs);
+        let mut taken = [[[0.0; LANES]; 6]; 6];
         for along in 0..tiles.along {
             let tile = (place * tiles.along + along) * g.inputs;
             for c in (0..g.inputs).step_by(LANES) {
-                let mut taken = [[[0.0; LANES]; 6]; 6];
                 for (dy, taken) in taken.iter_mut().enumerate() {
                     for (dx, taken) in taken.iter_mut().enumerate() {
-                        if let Some(pixel) = input_pixel(g, picture, 4 * down + dy, 4 * along + dx) {
-                            *taken = load(x, pixel + c);
-                        }
+                        *taken = match input_pixel(g, picture, 4 * down + dy, 4 * along + dx) {
+                            Some(pixel) => load(x, pixel + c),
+                            None => [0.0; LANES],
+                        };
                     }
                 }
                 let planes: [[Lanes; 6]; 6] = square(&taken, input);
@@ -173,7 +169,8 @@ vectorized! {
                         let at = result_pixel(g, picture, 4 * down + dy, 4 * along + dx) + c;
                         *taken = load(gradient.values, at);
                         if !gradient.above.is_empty() {
-                            let above = &gradient.above[at..at + LANES];
+                            let mut above = [0; LANES];
+                            above.copy_from_slice(&gradient.above[at..at + LANES]);
                             for lane in 0..LANES {
                                 taken[lane] = pull_back(taken[lane], above[lane], gradient.slope);
                             }
@@ -192,14 +189,27 @@ vectorized! {
     }
 }
 
+/// What the gradient of the pictures holds where a tile row is about to write.
+#[derive(Clone, Copy)]
+pub struct Written {
+    /// All is to be added to.
+    pub all: bool,
+    /// The tile row above has been written.
+    pub above: bool,
+    /// The tile row below has been written.
+    pub below: bool,
+}
+
 vectorized! {
-    /// Adds one tile row's part to the gradient of the pictures.
-    pub fn add_input_gradient(
+    /// Writes one tile row's part of the gradient of the pictures, or adds it to what is written:
+    /// tiles overlap by two pixels.
+    pub fn write_input_gradient(
         g: &Geometry,
         tiles: Tiles,
         dv: &[f32],
         row: usize,
         place: usize,
+        written: Written,
         dx: &Shared<'_>,
     ) {
         let (picture, down) = (row / tiles.down, row % tiles.down);
@@ -210,13 +220,19 @@ vectorized! {
                 let taken = load_planes(dv, plane, tile + c);
                 let pixels: [[Lanes; 6]; 6] = square(&taken, input_reversed);
                 for (y, pixels) in pixels.iter().enumerate() {
+                    let add = written.all || y < 2 && written.above || y > 3 && written.below;
                     for (x, numbers) in pixels.iter().enumerate() {
                         if let Some(pixel) = input_pixel(g, picture, 4 * down + y, 4 * along + x) {
                             // SAFETY: no tile row that runs at the same time reaches this pixel.
                             let out = unsafe { dx.part(pixel + c, LANES) };
-                            for lane in 0..LANES {
-                                out[lane] += numbers[lane];
+                            let mut sums = *numbers;
+                            if add || x < 2 && along > 0 {
+                                let before = load(out, 0);
+                                for lane in 0..LANES {
+                                    sums[lane] += before[lane];
+                                }
                             }
+                            store(out, 0, &sums);
                         }
                     }
                 }
