@@ -147,9 +147,28 @@ impl Geometry {
             && self.batch * self.inputs * self.outputs > 0
     }
 
-    /// Whether to scatter products of input pixels rather than to gather patches: it takes a buffer
-    /// of `outputs` instead of `inputs` numbers a pixel and tap.
-    pub fn suits_scatter(&self) -> bool {
-        self.stride == 1 && self.outputs < self.inputs && self.height * self.width > 0
+    /// Whether [`reversed`](Self::reversed) describes the same convolution, and is faster.
+    pub fn suits_reversal(&self) -> bool {
+        let Padding { before, after } = self.padding;
+        self.stride == 1
+            && self.outputs < self.inputs
+            && self.rows == self.columns
+            && before.max(after) < self.rows
+            && self.height * self.width > 0
+    }
+
+    /// The convolution whose transpose, with reversed kernels, is this one.
+    pub fn reversed(&self) -> Self {
+        let Padding { before, after } = self.padding;
+        Self {
+            height: self.out_height,
+            width: self.out_width,
+            inputs: self.outputs,
+            outputs: self.inputs,
+            padding: Padding { before: self.rows - 1 - before, after: self.rows - 1 - after },
+            out_height: self.height,
+            out_width: self.width,
+            ..*self
+        }
     }
 }

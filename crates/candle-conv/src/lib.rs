@@ -28,7 +28,6 @@ mod method;
 mod operation;
 mod patches;
 mod permuted;
-mod scatter;
 mod shared;
 mod sums;
 mod values;

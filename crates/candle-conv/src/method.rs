@@ -3,18 +3,21 @@
 use crate::activation::{Finish, Gradient, pull_back};
 use crate::buffer::Buffer;
 use crate::geometry::Geometry;
+use crate::permuted::permuted;
 use crate::sums::pixel_sums;
-use crate::{patches, scatter, winograd};
+use crate::{patches, winograd};
 use rayon::prelude::*;
 
 /// A way to compute a convolution, its gradients included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Winograd,
-    Scatter,
     Patches,
     /// The transpose of the convolution that the geometry describes.
     Transposed,
+    /// As a transposed convolution with reversed kernels: the buffer takes `outputs` instead of
+    /// `inputs` numbers a pixel and tap.
+    Reversed,
 }
 
 /// The gradients of weights and bias.
@@ -28,8 +31,8 @@ impl Method {
     pub fn of(g: &Geometry) -> Self {
         if g.suits_winograd() {
             Self::Winograd
-        } else if g.suits_scatter() {
-            Self::Scatter
+        } else if g.suits_reversal() {
+            Self::Reversed
         } else {
             Self::Patches
         }
@@ -56,10 +59,13 @@ impl Method {
     ) {
         match self {
             Self::Winograd => winograd::forward(g, x, weight, finish, y, above),
-            Self::Scatter => scatter::forward(g, x, weight, finish, y, above),
             Self::Patches => patches::forward(g, x, weight, (y, false), Some(finish), above),
             Self::Transposed => {
                 patches::input_gradient(g, weight, x, (y, false), Some(finish), above);
+            }
+            Self::Reversed => {
+                let weight = reversed(weight, g.outputs, g.inputs, g.taps());
+                Self::Transposed.forward(&g.reversed(), x, &weight, finish, y, above);
             }
         }
     }
@@ -77,6 +83,12 @@ impl Method {
         if self == Self::Winograd {
             return winograd::backward(g, x, weight, gradient, dx);
         }
+        if self == Self::Reversed {
+            let flipped = reversed(weight, g.outputs, g.inputs, g.taps());
+            let mut all = Self::Transposed.backward(&g.reversed(), x, &flipped, gradient, dx);
+            all.weight = reversed(&all.weight, g.inputs, g.outputs, g.taps());
+            return all;
+        }
         let before;
         let gradient = if gradient.slope == 1.0 {
             gradient.values
@@ -86,7 +98,6 @@ impl Method {
         };
         let bias = pixel_sums(gradient, self.result_shape(g).3);
         let weight = match self {
-            Self::Scatter => scatter::backward(g, x, weight, gradient, dx),
             Self::Transposed => {
                 if let Some(dx) = dx {
                     patches::forward(g, gradient, weight, dx, None, &mut []);
@@ -102,6 +113,13 @@ impl Method {
         };
         WeightGradients { weight, bias }
     }
+}
+
+/// Weights `[a, b, taps]` as `[b, a, taps]` with the taps in reverse order.
+fn reversed(weight: &[f32], a: usize, b: usize, taps: usize) -> Vec<f32> {
+    let mut weight = permuted(weight, [a, b, taps], [1, 0, 2]);
+    weight.chunks_exact_mut(taps).for_each(<[f32]>::reverse);
+    weight
 }
 
 /// Numbers a task handles in passes over memory.

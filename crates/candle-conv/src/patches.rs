@@ -16,8 +16,10 @@ use std::ops::Range;
 
 /// Output pixels a block has at least, if there are so many.
 const BLOCK: usize = 512;
-/// Output pixels of the pictures whose patches are in memory at once, or one picture's.
-const PIXELS: usize = 1 << 14;
+/// Output pixels of the pictures that a task takes together, if one picture has not more.
+const PIXELS: usize = 1024;
+/// Groups of blocks whose weight gradients are summed apart, and then together.
+const GROUPS: usize = 8;
 
 /// Output rows a block has.
 fn rows_per_block(row_length: usize) -> usize {
@@ -95,15 +97,19 @@ pub(crate) fn forward(
 pub(crate) fn weight_gradient(g: &Geometry, x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let length = patch_len(g);
     let block = rows_per_block(g.out_width) * g.out_width;
+    let group = g.out_pixels().div_ceil(block.max(1)).div_ceil(GROUPS) * block;
     let parts: Vec<Buffer> = gradient
-        .par_chunks((block * g.outputs).max(1))
+        .par_chunks((group * g.outputs).max(1))
         .enumerate()
         .map(|(number, gradient)| {
-            let (first, pixels) = (number * block, gradient.len() / g.outputs);
-            let patches = gather(g, x, first / g.out_width..(first + pixels) / g.out_width);
             let mut part = Buffer::take(length * g.outputs);
-            let (a, b) = (View::transposed(&patches, length), View::rows(gradient, g.outputs));
-            product(&mut part, false, a, b, (length, pixels, g.outputs));
+            for (place, gradient) in gradient.chunks(block * g.outputs).enumerate() {
+                let pixels = gradient.len() / g.outputs;
+                let first = number * group + place * block;
+                let patches = gather(g, x, first / g.out_width..(first + pixels) / g.out_width);
+                let (a, b) = (View::transposed(&patches, length), View::rows(gradient, g.outputs));
+                product(&mut part, place > 0, a, b, (length, pixels, g.outputs));
+            }
             part
         })
         .collect();
@@ -127,13 +133,14 @@ pub(crate) fn input_gradient(
     let (length, out_picture) = (patch_len(g), g.out_height * g.out_width);
     let row = g.width * g.inputs;
     let unit = (PIXELS / out_picture.max(1)).max(1);
-    let mut patches = Buffer::take(unit.min(g.batch) * out_picture * length);
     let block = rows_per_block(g.out_width) * g.out_width;
-    let mut above = parts(above, row, g.batch * g.height);
-    for (number, dx) in dx.chunks_mut(unit * g.picture_len()).enumerate() {
-        let pictures = dx.len() / g.picture_len();
-        let gradient = &gradient[number * unit * out_picture * g.outputs..];
-        let gradient = &gradient[..pictures * out_picture * g.outputs];
+    let unit_rows = unit * g.height;
+    let above = parts(above, unit_rows * row, g.batch.div_ceil(unit));
+    let units = dx.par_chunks_mut(unit_rows * row).zip(above).enumerate();
+    units.for_each(|(number, (dx, above))| {
+        let pixels = dx.len() / g.picture_len() * out_picture;
+        let gradient = &gradient[number * unit * out_picture * g.outputs..][..pixels * g.outputs];
+        let mut patches = Buffer::take(pixels * length);
         let blocks = patches.par_chunks_mut((block * length).max(1));
         blocks.zip(gradient.par_chunks((block * g.outputs).max(1))).for_each(
             |(patches, gradient)| {
@@ -143,18 +150,17 @@ pub(crate) fn input_gradient(
                 product(patches, false, a, b, (pixels, g.outputs, length));
             },
         );
-        let first = number * unit * g.height;
-        let above = &mut above[first..first + pictures * g.height];
-        dx.par_chunks_mut(row).zip(above).enumerate().for_each(|(number, (dx, above))| {
+        let above = parts(above, row, dx.len() / row);
+        dx.par_chunks_mut(row).zip(above).enumerate().for_each(|(place, (dx, above))| {
             if !add {
                 dx.fill(0.0);
             }
-            add_patches(g, &patches, number, dx);
+            add_patches(g, &patches, place, dx);
             if let Some(finish) = finish {
-                finish.apply((first + number) * row, dx, above);
+                finish.apply((number * unit_rows + place) * row, dx, above);
             }
         });
-    }
+    });
 }
 
 /// Adds to one row of pixels (counted over the pictures whose patches are given) what belongs there.
