@@ -1,15 +1,16 @@
 //! Adam and plain gradient descent, with state that can be saved.
 //!
 //! Weights are updated in place. On the processor each parameter takes one pass over its numbers,
-//! with the averages kept beside; elsewhere the same formulas run as tensor operations.
+//! with the averages kept beside, several parameters side by side; elsewhere the same formulas run as tensor operations.
 
 use crate::parameters::Parameters;
 use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor, Var, bail};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Which optimiser.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -30,7 +31,7 @@ const EPSILON: f32 = 1e-8;
 /// Adam's running averages of a parameter's gradient and of its square.
 #[derive(Debug)]
 enum Averages {
-    Host { m: RefCell<Vec<f32>>, v: RefCell<Vec<f32>> },
+    Host { m: Mutex<Vec<f32>>, v: Mutex<Vec<f32>> },
     Device { m: Var, v: Var },
 }
 
@@ -55,7 +56,7 @@ impl Optimizer {
             for (_, var) in parameters.iter() {
                 averages.push(match var.device() {
                     Device::Cpu => {
-                        let zeros = || RefCell::new(vec![0.0; var.elem_count()]);
+                        let zeros = || Mutex::new(vec![0.0; var.elem_count()]);
                         Averages::Host { m: zeros(), v: zeros() }
                     }
                     _ => {
@@ -77,7 +78,8 @@ impl Optimizer {
         let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let correction = (1.0 - f64::from(BETA2).powi(t)).sqrt() / (1.0 - f64::from(BETA1).powi(t));
         let adam_rate = learning_rate * correction;
-        for (number, (name, var)) in self.parameters.iter().enumerate() {
+        let parameters: Vec<(&str, &Var)> = self.parameters.iter().collect();
+        parameters.par_iter().enumerate().try_for_each(|(number, (name, var))| {
             let gradient = gradients
                 .get(var)
                 .with_context(|| format!("parameter `{name}` has no gradient; is it used?"))?;
@@ -99,8 +101,8 @@ impl Optimizer {
                 }
                 None => var.set(&(var.as_tensor() - (gradient * learning_rate)?)?)?,
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The state as tensors named `optimizer.steps`, `optimizer.m.<parameter>` and
@@ -114,8 +116,8 @@ impl Optimizer {
         for ((name, var), averages) in self.parameters.iter().zip(&self.averages) {
             let (m, v) = match averages {
                 Averages::Host { m, v } => {
-                    let copy = |values: &RefCell<Vec<f32>>| {
-                        Tensor::from_vec(values.borrow().clone(), var.shape(), &Device::Cpu)
+                    let copy = |values: &Mutex<Vec<f32>>| {
+                        Tensor::from_vec(lock(values).clone(), var.shape(), &Device::Cpu)
                     };
                     (copy(m)?, copy(v)?)
                 }
@@ -153,8 +155,8 @@ impl Optimizer {
             let (saved_m, saved_v) = (find("m")?, find("v")?);
             match averages {
                 Averages::Host { m, v } => {
-                    m.replace(saved_m.flatten_all()?.to_vec1()?);
-                    v.replace(saved_v.flatten_all()?.to_vec1()?);
+                    *lock(m) = saved_m.flatten_all()?.to_vec1()?;
+                    *lock(v) = saved_v.flatten_all()?.to_vec1()?;
                 }
                 Averages::Device { m, v } => {
                     m.set(&saved_m.to_device(var.device())?)?;
@@ -167,9 +169,13 @@ impl Optimizer {
     }
 }
 
+fn lock(values: &Mutex<Vec<f32>>) -> MutexGuard<'_, Vec<f32>> {
+    values.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One update of one parameter on the processor.
 enum Update<'a> {
-    Adam { rate: f32, m: &'a RefCell<Vec<f32>>, v: &'a RefCell<Vec<f32>> },
+    Adam { rate: f32, m: &'a Mutex<Vec<f32>>, v: &'a Mutex<Vec<f32>> },
     Descent { rate: f32 },
 }
 
@@ -188,7 +194,7 @@ impl InplaceOp2 for Update<'_> {
         let (weights, gradient) = slices(weights, weights_layout, gradient, gradient_layout)?;
         match *self {
             Self::Adam { rate, m, v } => {
-                let (mut m, mut v) = (m.borrow_mut(), v.borrow_mut());
+                let (mut m, mut v) = (lock(m), lock(v));
                 let averages = m.iter_mut().zip(v.iter_mut());
                 for ((weight, gradient), (m, v)) in weights.iter_mut().zip(gradient).zip(averages) {
                     *m = BETA1 * *m + (1.0 - BETA1) * gradient;
