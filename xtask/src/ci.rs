@@ -8,7 +8,7 @@ use std::time::Instant;
 /// One check: what it is for, and how it is done.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("the README's test command", || run(&mut cargo("test --workspace"))),
     ("the core's optional features", || run(&mut cargo("test -p alrc-core --all-features"))),
     ("the data sets' feature `hub`", || {
@@ -21,6 +21,7 @@ const CHECKS: [Check; 8] = [
         run(command.env("RUSTDOCFLAGS", "--deny warnings"))
     }),
     ("the core links without std", no_std),
+    ("kernels on another processor", another_processor),
     ("the minimum Rust version", minimum_rust),
 ];
 
@@ -41,6 +42,20 @@ fn no_std() -> Result<()> {
     let target = root().join("target/no-std");
     run(cargo("build --release --manifest-path xtask/no-std/Cargo.toml")
         .env("CARGO_TARGET_DIR", target))
+}
+
+/// The convolutions compile where there is no AVX.
+fn another_processor() -> Result<()> {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    let mut list = std::process::Command::new("rustup");
+    let installed = list.args(["target", "list", "--installed"]).output().is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).lines().any(|line| line == TARGET)
+    });
+    if !installed {
+        println!("SKIPPED: the target {TARGET} is not installed (rustup target add {TARGET})");
+        return Ok(());
+    }
+    run(&mut cargo(&format!("check -p candle-conv --target {TARGET}")))
 }
 
 /// The stated minimum is no lower than any dependency's, and clippy checks our own code against it;

@@ -18,7 +18,7 @@ pub fn cargo(arguments: &str) -> Command {
 
 /// Runs a command to its end, and says which it is.
 pub fn run(command: &mut Command) -> Result<()> {
-    println!("\n$ {}", shown(command));
+    eprintln!("\n$ {}", shown(command));
     let status = command.status().with_context(|| format!("cannot start: {}", shown(command)))?;
     ensure!(status.success(), "failed ({status}): {}", shown(command));
     Ok(())

@@ -1,6 +1,7 @@
-//! The project's own tasks: `cargo xtask ci`.
+//! The project's own tasks: `cargo xtask ci`, `cargo xtask bench`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod command;
 
@@ -12,10 +13,14 @@ use clap::Parser;
 enum Task {
     /// Run every check that has to pass before a change lands.
     Ci,
+    /// Measure speed; nothing else should run.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Ci => ci::run_all(),
+        Task::Bench(bench) => bench.run(),
     }
 }

@@ -46,3 +46,38 @@ pub(crate) fn parts<T>(slice: &mut [T], length: usize, count: usize) -> Vec<&mut
     parts.resize_with(count, Default::default);
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_write_parts_of_their_own() {
+        let mut numbers = [0_u32; 12];
+        let shared = Shared::new(&mut numbers);
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let shared = &shared;
+                scope.spawn(move || {
+                    // SAFETY: the parts do not overlap.
+                    let part = unsafe { shared.part(3 * number, 3) };
+                    part.fill(number as u32);
+                });
+            }
+        });
+        assert_eq!(numbers, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a part of the slice")]
+    fn a_part_that_does_not_fit() {
+        // SAFETY: the only part.
+        unsafe { Shared::new(&mut [0.0; 4]).part(2, 3) };
+    }
+
+    #[test]
+    fn parts_of_an_empty_slice_are_empty() {
+        assert_eq!(parts(&mut [1, 2, 3], 2, 2), [&mut [1, 2][..], &mut [3]]);
+        assert!(parts::<u8>(&mut [], 2, 3).iter().map(|part| part.len()).eq([0, 0, 0]));
+    }
+}

@@ -137,3 +137,46 @@ pub(crate) fn kernel_reversed(u: [f32; 6]) -> [f32; 3] {
         (c - a) * (1.0 / 6.0) + u[5],
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `F(4, 3)` on its own: four results of a kernel with three taps, from six numbers.
+    #[test]
+    fn one_dimension() {
+        let d = [1.0, -2.0, 3.0, 0.5, -1.0, 4.0];
+        let g = [2.0, -1.0, 0.5];
+        let (v, u) = (input(d), kernel(g));
+        let y = output(std::array::from_fn(|p| v[p] * u[p]));
+        for (i, y) in y.into_iter().enumerate() {
+            let direct: f32 = (0..3).map(|k| d[i + k] * g[k]).sum();
+            assert!((y - direct).abs() < 1e-5, "{y} for {direct}");
+        }
+    }
+
+    /// A transform and its reverse are transposes: `<A x, y> = <x, A^T y>`.
+    #[test]
+    fn reverses_are_transposes() {
+        fn dot(a: &[f32], b: &[f32]) -> f32 {
+            a.iter().zip(b).map(|(a, b)| a * b).sum()
+        }
+        let (six, other) = ([1.0, 2.0, -1.0, 0.5, 3.0, -2.0], [0.5, 1.0, 1.5, -2.0, 1.0, 4.0]);
+        let (four, three) = ([1.0, -1.0, 2.0, 0.5], [3.0, 1.0, -2.0]);
+        assert!((dot(&input(six), &other) - dot(&six, &input_reversed(other))).abs() < 1e-4);
+        assert!((dot(&output(six), &four) - dot(&six, &output_reversed(four))).abs() < 1e-4);
+        assert!((dot(&kernel(three), &six) - dot(&three, &kernel_reversed(six))).abs() < 1e-4);
+    }
+
+    #[test]
+    fn planes_are_stored_where_they_are_loaded() {
+        let mut numbers = vec![0.0; PLANES * 32];
+        let planes = std::array::from_fn(|row| {
+            std::array::from_fn(|column| [(6 * row + column) as f32; LANES])
+        });
+        // SAFETY: nothing else uses the numbers.
+        unsafe { store_planes(&Shared::new(&mut numbers), 32, 16, &planes) };
+        assert_eq!(load_planes(&numbers, 32, 16), planes);
+        assert_eq!(load_planes(&numbers, 32, 0), [[[0.0; LANES]; 6]; 6]);
+    }
+}
