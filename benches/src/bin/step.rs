@@ -2,13 +2,11 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result};
-use candle_core::Device;
 use clap::Parser;
-use datasets::{Stream, dead_leaves};
 use experiments::clock::{Clock, Phase};
 use experiments::device::{available_threads, thread_pool};
-use experiments::supersample::{Settings, Trainer, prefetched};
-use std::sync::Arc;
+use experiments::run::{Experiment, RunSettings};
+use experiments::supersample::{Data, Settings, Trainer};
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -47,15 +45,13 @@ fn main() -> Result<()> {
 fn run(args: &Args) -> Result<()> {
     let settings = Settings { width: args.width, batch: args.batch, ..Settings::default() };
     settings.check()?;
-    let mut trainer = Trainer::new(&settings, &Device::Cpu)?;
-    let stream = Stream::new(Arc::new(dead_leaves(PICTURES, 1)), 1);
-    let mut batches = prefetched(stream, args.batch)?;
+    let data = Data::open(&Settings { pictures: Some(PICTURES), ..settings.clone() })?;
+    let mut trainer = Trainer::new(&settings, &data)?;
+    let mut batches = trainer.batches(0)?;
     let mut step = |number: usize, clock: &mut Clock| -> Result<Duration> {
         let started = Instant::now();
         clock.start();
-        let (input, target) = batches.next()?.tensors(&Device::Cpu)?;
-        clock.end(Phase::Data);
-        trainer.step(&input, &target, number as u64, 1e-4, clock)?;
+        trainer.step(batches.wait()?, number as u64 + 1, clock)?;
         Ok(started.elapsed())
     };
     for number in 0..WARM_UP {

@@ -20,6 +20,9 @@ pub(crate) struct Geometry {
     pub out_width: usize,
 }
 
+/// So many tiles make the transforms worth their while.
+const WINOGRAD_TILES: usize = 24;
+
 type Shape4 = (usize, usize, usize, usize);
 
 /// Fails unless the settings and numbers of channels fit each other; `of_weight` is the weights'
@@ -139,12 +142,20 @@ impl Geometry {
         self.rows * self.columns
     }
 
-    /// Whether the Winograd transforms apply: they work on blocks of 16 channels.
+    /// Whether the Winograd transforms apply, which work on blocks of 16 channels, and are faster:
+    /// with few tiles, transforming the kernels takes more than it saves.
     pub fn suits_winograd(&self) -> bool {
+        let tiles = self.batch * self.out_height.div_ceil(4) * self.out_width.div_ceil(4);
         (self.rows, self.columns, self.stride) == (3, 3, 1)
             && self.inputs.is_multiple_of(16)
             && self.outputs.is_multiple_of(16)
-            && self.batch * self.inputs * self.outputs > 0
+            && self.inputs * self.outputs > 0
+            && tiles >= WINOGRAD_TILES
+    }
+
+    /// Whether the weights are larger than the pictures: then they are better left in their order.
+    pub fn has_few_pixels(&self) -> bool {
+        (1..=self.outputs).contains(&self.out_pixels()) && self.inputs > 0
     }
 
     /// Whether [`reversed`](Self::reversed) describes the same convolution, and is faster.

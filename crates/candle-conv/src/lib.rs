@@ -18,6 +18,7 @@
 mod activation;
 mod buffer;
 mod by_candle;
+mod columns;
 mod config;
 mod conv;
 mod geometry;

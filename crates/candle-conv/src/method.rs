@@ -5,14 +5,15 @@ use crate::buffer::Buffer;
 use crate::geometry::Geometry;
 use crate::permuted::permuted;
 use crate::sums::pixel_sums;
-use crate::{patches, winograd};
+use crate::{columns, patches, winograd};
 use rayon::prelude::*;
 
 /// A way to compute a convolution, its gradients included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Winograd,
-    Patches,
+    /// One matrix product over gathered pixels.
+    Product,
     /// The transpose of the convolution that the geometry describes.
     Transposed,
     /// As a transposed convolution with reversed kernels: the buffer takes `outputs` instead of
@@ -34,7 +35,7 @@ impl Method {
         } else if g.suits_reversal() {
             Self::Reversed
         } else {
-            Self::Patches
+            Self::Product
         }
     }
 
@@ -59,9 +60,17 @@ impl Method {
     ) {
         match self {
             Self::Winograd => winograd::forward(g, x, weight, finish, y, above),
-            Self::Patches => patches::forward(g, x, weight, (y, false), Some(finish), above),
+            Self::Product => {
+                let forward = if g.has_few_pixels() { columns::forward } else { patches::forward };
+                forward(g, x, weight, (y, false), Some(finish), above);
+            }
             Self::Transposed => {
-                patches::input_gradient(g, weight, x, (y, false), Some(finish), above);
+                let transposed = if g.has_few_pixels() {
+                    columns::input_gradient
+                } else {
+                    patches::input_gradient
+                };
+                transposed(g, weight, x, (y, false), Some(finish), above);
             }
             Self::Reversed => {
                 let weight = reversed(weight, g.outputs, g.inputs, g.taps());
@@ -96,19 +105,23 @@ impl Method {
             before = before_activation(gradient);
             &before
         };
+        let few = g.has_few_pixels();
+        let forward = if few { columns::forward } else { patches::forward };
+        let input_gradient = if few { columns::input_gradient } else { patches::input_gradient };
+        let weight_gradient = if few { columns::weight_gradient } else { patches::weight_gradient };
         let bias = pixel_sums(gradient, self.result_shape(g).3);
         let weight = match self {
             Self::Transposed => {
                 if let Some(dx) = dx {
-                    patches::forward(g, gradient, weight, dx, None, &mut []);
+                    forward(g, gradient, weight, dx, None, &mut []);
                 }
-                patches::weight_gradient(g, gradient, x)
+                weight_gradient(g, gradient, x)
             }
             _ => {
                 if let Some(dx) = dx {
-                    patches::input_gradient(g, weight, gradient, dx, None, &mut []);
+                    input_gradient(g, weight, gradient, dx, None, &mut []);
                 }
-                patches::weight_gradient(g, x, gradient)
+                weight_gradient(g, x, gradient)
             }
         };
         WeightGradients { weight, bias }

@@ -1,9 +1,7 @@
 //! An endless stream of shuffled, augmented pictures, whose state is one number.
 
+use crate::order::Order;
 use crate::{Augmentation, Pictures, SIZE, standardize};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Draws pictures without replacement within each epoch, each augmented and standardised.
@@ -29,14 +27,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Stream {
     pictures: Arc<Pictures>,
-    seed: u64,
+    order: Order,
     drawn: u64,
-    epoch: Option<u64>,
-    order: Vec<u32>,
 }
-
-/// The generator's streams from here on shuffle epochs; those below augment pictures.
-const SHUFFLES: u64 = 1 << 63;
 
 impl Stream {
     /// A stream at its beginning.
@@ -44,10 +37,8 @@ impl Stream {
     /// # Panics
     /// If there are no pictures, or over 4 billion.
     pub fn new(pictures: Arc<Pictures>, seed: u64) -> Self {
-        assert!(!pictures.is_empty(), "pictures to draw from");
-        let count = u32::try_from(pictures.len()).expect("fewer than 2^32 pictures");
-        let order = (0..count).collect();
-        Self { pictures, seed, drawn: 0, epoch: None, order }
+        let order = Order::new(pictures.len(), seed);
+        Self { pictures, order, drawn: 0 }
     }
 
     /// How many pictures have been drawn: the state.
@@ -70,29 +61,10 @@ impl Stream {
     }
 
     fn next(&mut self, out: &mut [f32]) {
-        let mut rng = self.generator(self.drawn);
-        let index = self.index();
-        Augmentation::draw(&mut rng).apply(&self.pictures.pixels()[index], out);
+        let mut rng = self.order.generator(self.drawn);
+        let place = self.order.place(self.drawn);
+        Augmentation::draw(&mut rng).apply(&self.pictures.pixels()[place], out);
         standardize(out);
         self.drawn += 1;
-    }
-
-    /// The place of the next picture in the set.
-    fn index(&mut self) -> usize {
-        let count = self.order.len() as u64;
-        let epoch = self.drawn / count;
-        if self.epoch != Some(epoch) {
-            self.order.sort_unstable();
-            let mut rng = self.generator(SHUFFLES | epoch);
-            self.order.shuffle(&mut rng);
-            self.epoch = Some(epoch);
-        }
-        self.order[(self.drawn % count) as usize] as usize
-    }
-
-    fn generator(&self, stream: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(stream);
-        rng
     }
 }

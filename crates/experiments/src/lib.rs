@@ -15,5 +15,6 @@ pub mod optimizer;
 pub mod parameters;
 pub mod prefetch;
 pub mod progress;
+pub mod run;
 pub mod summary;
 pub mod supersample;

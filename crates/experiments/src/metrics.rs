@@ -1,44 +1,34 @@
 //! `metrics.csv`: a row a step.
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-/// One step. Losses are means over the batch; columns of the clipping are blank where it is off.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+/// A row: what one step did.
+pub trait Record: Copy + Serialize + DeserializeOwned {
     /// Steps done, this one included.
-    pub step: u64,
-    /// The loss itself.
-    pub raw: f32,
-    /// After the square root of large losses, before clipping.
-    pub unclipped: f32,
-    /// After clipping: what is minimised.
-    pub clipped: Option<f32>,
-    /// The upper bound.
-    pub upper: Option<f64>,
-    /// The running mean that gave the bound.
-    pub mean: Option<f64>,
-    /// The standard deviation that gave the bound.
-    pub std: Option<f64>,
-    /// How many losses of the batch were clipped.
-    pub clipped_count: Option<u64>,
-    /// 1 if the step was skipped because of losses that are not finite.
-    pub skipped: u8,
-    /// The learning rate.
-    pub learning_rate: f64,
+    fn step(&self) -> u64;
+    /// The loss itself, a mean over the batch.
+    fn raw(&self) -> f32;
+    /// What would be minimised without clipping.
+    fn unclipped(&self) -> f32;
+    /// How many losses of the batch were clipped; none where clipping is off.
+    fn clipped_count(&self) -> Option<u64>;
+    /// Whether weights stayed as they were because of losses that are not finite.
+    fn skipped(&self) -> bool;
 }
 
 /// Appends rows to a file, and keeps all of them at hand.
 #[derive(Debug)]
-pub struct MetricsWriter {
+pub struct MetricsWriter<R> {
     writer: csv::Writer<File>,
-    rows: Vec<Row>,
+    rows: Vec<R>,
     path: PathBuf,
 }
 
-impl MetricsWriter {
+impl<R: Record> MetricsWriter<R> {
     /// Starts a file, or goes on with one after its first `keep` bytes; what follows them was
     /// written after the last checkpoint and is written again.
     ///
@@ -64,14 +54,14 @@ impl MetricsWriter {
     ///
     /// # Errors
     /// The disk is full, or gone.
-    pub fn write(&mut self, row: Row) -> Result<()> {
+    pub fn write(&mut self, row: R) -> Result<()> {
         self.writer.serialize(row).with_context(|| self.path.display().to_string())?;
         self.rows.push(row);
         Ok(())
     }
 
     /// All rows of the file, and those that are still to be written to it.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[R] {
         &self.rows
     }
 
@@ -96,7 +86,7 @@ impl MetricsWriter {
 ///
 /// # Errors
 /// It is missing or not of this form; the message names the line.
-pub fn read(path: &Path) -> Result<Vec<Row>> {
+pub fn read<R: Record>(path: &Path) -> Result<Vec<R>> {
     let named = || path.display().to_string();
     let mut reader = csv::Reader::from_path(path).with_context(named)?;
     reader.deserialize().collect::<Result<_, _>>().with_context(named)
@@ -121,6 +111,7 @@ pub fn boxcar(values: impl Iterator<Item = f32>, width: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supersample::Row;
 
     #[test]
     fn boxcar_means() {
@@ -158,10 +149,10 @@ mod tests {
         let kept: Vec<u64> = writer.rows().iter().map(|row| row.step).collect();
         assert_eq!(kept, [1, 3]);
         drop(writer);
-        let rows = read(&path).unwrap();
+        let rows = read::<Row>(&path).unwrap();
         assert_eq!(rows.iter().map(|row| row.step).collect::<Vec<_>>(), [1, 3]);
         assert!(rows[0].raw.is_nan() && rows[0].unclipped.is_infinite());
         assert_eq!((rows[0].upper, rows[0].clipped), (Some(74.75), None));
-        assert!(MetricsWriter::open(&path, 1 << 20).is_err());
+        assert!(MetricsWriter::<Row>::open(&path, 1 << 20).is_err());
     }
 }

@@ -37,7 +37,7 @@ impl<T: Send + 'static> Prefetch<T> {
     ///
     /// # Errors
     /// What `make` gave, or: it panicked.
-    pub fn next(&mut self) -> Result<T> {
+    pub fn wait(&mut self) -> Result<T> {
         match self.items.as_ref().and_then(|items| items.recv().ok()) {
             Some(item) => item,
             None => bail!("the thread that reads ahead has ended"),
@@ -67,10 +67,10 @@ mod tests {
         })
         .unwrap();
         for expected in 1..=3 {
-            assert_eq!(prefetch.next().unwrap(), expected);
+            assert_eq!(prefetch.wait().unwrap(), expected);
         }
-        assert!(prefetch.next().unwrap_err().to_string().contains("only 3"));
-        assert!(prefetch.next().is_err());
+        assert!(prefetch.wait().unwrap_err().to_string().contains("only 3"));
+        assert!(prefetch.wait().is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a person sees while a run goes on: a bar on a terminal, a line now and then elsewhere.
 
-use crate::metrics::Row;
+use crate::metrics::Record;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,18 +59,18 @@ impl RunProgress {
     }
 
     /// Shows a step.
-    pub fn step(&mut self, row: &Row) {
-        let raw = f64::from(row.raw);
+    pub fn step(&mut self, row: &impl Record) {
+        let raw = f64::from(row.raw());
         self.raw = if self.raw.is_finite() { self.raw + 0.02 * (raw - self.raw) } else { raw };
-        self.clipped += row.clipped_count.unwrap_or(0);
+        self.clipped += row.clipped_count().unwrap_or(0);
         let message = || format!("loss {:.2}, {} clipped", self.raw, self.clipped);
-        self.bar.set_position(row.step);
+        self.bar.set_position(row.step());
         if self.terminal {
-            if row.step.is_multiple_of(20) {
+            if row.step().is_multiple_of(20) {
                 self.bar.set_message(message());
             }
-        } else if row.step.is_multiple_of((self.steps / 5).max(1)) {
-            eprintln!("{}: step {} of {}, {}", self.name, row.step, self.steps, message());
+        } else if row.step().is_multiple_of((self.steps / 5).max(1)) {
+            eprintln!("{}: step {} of {}, {}", self.name, row.step(), self.steps, message());
         }
     }
 

@@ -1,7 +1,7 @@
 //! `summary.json`: a run in a few numbers.
 
 use crate::files::write_whole;
-use crate::metrics::Row;
+use crate::metrics::Record;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -45,21 +45,27 @@ pub struct Summary {
 
 impl Summary {
     /// The numbers of a run of `asked` steps from its rows so far.
-    pub fn new(rows: &[Row], asked: u64, outcome: Outcome, seconds: f64, message: String) -> Self {
+    pub fn new<R: Record>(
+        rows: &[R],
+        asked: u64,
+        outcome: Outcome,
+        seconds: f64,
+        message: String,
+    ) -> Self {
         let tail = asked - asked.div_ceil(20).max(1).min(asked);
-        let last = || rows.iter().filter(|row| row.step > tail);
+        let last = || rows.iter().filter(|row| row.step() > tail);
         Self {
             outcome,
-            steps: rows.last().map_or(0, |row| row.step),
-            final_mean_raw: mean(last().map(|row| row.raw)),
-            final_mean_unclipped: mean(last().map(|row| row.unclipped)),
+            steps: rows.last().map_or(0, Record::step),
+            final_mean_raw: mean(last().map(Record::raw)),
+            final_mean_unclipped: mean(last().map(Record::unclipped)),
             max_raw: rows
                 .iter()
-                .map(|row| f64::from(row.raw))
+                .map(|row| f64::from(row.raw()))
                 .filter(|raw| raw.is_finite())
                 .reduce(f64::max),
-            clipped_total: rows.iter().filter_map(|row| row.clipped_count).sum(),
-            skipped_total: rows.iter().map(|row| u64::from(row.skipped)).sum(),
+            clipped_total: rows.iter().filter_map(Record::clipped_count).sum(),
+            skipped_total: rows.iter().map(|row| u64::from(row.skipped())).sum(),
             seconds,
             message,
         }

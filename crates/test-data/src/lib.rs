@@ -32,14 +32,23 @@ pub fn odd_dir() -> PathBuf {
 /// repository, or what the downloader filled. `None`, with a word on standard error, if there are
 /// none: the test then has nothing to test.
 pub fn cifar10_or_skip(test: &str) -> Option<PathBuf> {
+    data_or_skip(test, "ALRC_CIFAR10_DIR", "cifar10")
+}
+
+/// Real micrographs: the folder in `ALRC_STEM_DIR`, or as for [`cifar10_or_skip`].
+pub fn stem_or_skip(test: &str) -> Option<PathBuf> {
+    data_or_skip(test, "ALRC_STEM_DIR", "stem")
+}
+
+fn data_or_skip(test: &str, variable: &str, name: &str) -> Option<PathBuf> {
     let candidates = [
-        std::env::var_os("ALRC_CIFAR10_DIR").map(PathBuf::from),
-        Some(repository().join("../shared/data/cifar10")),
-        Some(repository().join("data/cifar10")),
+        std::env::var_os(variable).map(PathBuf::from),
+        Some(repository().join("../shared/data").join(name)),
+        Some(repository().join("data").join(name)),
     ];
     let found = candidates.into_iter().flatten().find(|folder| folder.is_dir());
     if found.is_none() {
-        eprintln!("SKIPPED {test}: no CIFAR-10 pictures; set ALRC_CIFAR10_DIR to test on them");
+        eprintln!("SKIPPED {test}: no {name} pictures; set {variable} to test on them");
     }
     found
 }

@@ -45,6 +45,15 @@ impl TensorFile {
         text.parse().ok().with_context(|| format!("setting {name} = {text}"))
     }
 
+    /// The names of its tensors.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let file = SafeTensors::deserialize(&self.bytes)?;
+        Ok(file.names().into_iter().map(str::to_owned).collect())
+    }
+
     /// Shape and values of an `f32` or `u8` tensor.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Gradient descent at a stable and at an unstable learning rate, each without and with ALRC, from
 //! the same start weights and on the same pictures, for several seeds.
 
-use super::{Data, Files, Settings, Start, evaluate_file, train};
+use super::{Data, Row, Settings, Trainer, evaluate_file};
 use crate::device::thread_pool;
 use crate::figure::curves::{Curve, Curves, Panel};
 use crate::figure::samples;
@@ -11,6 +11,7 @@ use crate::limiter::Threshold;
 use crate::metrics::{self, boxcar};
 use crate::optimizer::OptimizerKind;
 use crate::progress::{self, RunProgress};
+use crate::run::{Files, Start, train};
 use crate::summary::{Outcome, Summary};
 use anyhow::{Context, Result, anyhow};
 use indicatif::MultiProgress;
@@ -131,7 +132,7 @@ fn run_all(jobs: &[Job], data: &Data, parallel: usize) -> Result<Vec<Summary>> {
             let name = job.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let summary = pool.install(|| {
                 let mut progress = RunProgress::new(&group, &name, job.settings.steps);
-                train(&job.settings, data, &job.folder, Start::New, &mut progress)
+                train(Trainer::new(&job.settings, data)?, &job.folder, Start::New, &mut progress)
             })?;
             results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(summary);
         }
@@ -156,7 +157,7 @@ fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()
         })
         .collect();
     for job in jobs {
-        let rows = metrics::read(&Files::new(&job.folder).metrics())?;
+        let rows: Vec<Row> = metrics::read(&Files::new(&job.folder).metrics())?;
         let means = boxcar(rows.iter().map(|row| row.raw), width);
         let broke = means.len() < rows.len();
         // The first means are over few steps and only noise.

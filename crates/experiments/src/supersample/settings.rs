@@ -4,7 +4,8 @@ use super::LossKind;
 use crate::device::DeviceName;
 use crate::limiter::{StartMoments, Threshold};
 use crate::optimizer::OptimizerKind;
-use anyhow::{Context, Result, ensure};
+use crate::run::RunSettings;
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -72,12 +73,8 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// Checks the ranges that the types do not.
-    ///
-    /// # Errors
-    /// The message names the setting, its value and the range.
-    pub fn check(&self) -> Result<()> {
+impl RunSettings for Settings {
+    fn check(&self) -> Result<()> {
         let rate = self.learning_rate;
         ensure!(0.0 < rate && rate <= 1e6, "learning rate {rate}: expected above 0, at most 1e6");
         for (name, value, most) in [
@@ -96,31 +93,29 @@ impl Settings {
         Ok(())
     }
 
-    /// The names of the settings in which a run differs from another, with both values, except
-    /// those that may change between the parts of a run: more steps, how often it is saved, device.
-    ///
-    /// # Errors
-    /// They cannot be compared.
-    pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
-        let as_table = |settings: &Self| {
-            let settings = Self {
-                steps: 0,
-                checkpoint_every: 0,
-                eval_every: 0,
-                device: DeviceName::Cpu,
-                ..settings.clone()
-            };
-            toml::Table::try_from(settings).context("settings")
-        };
-        let (ours, theirs) = (as_table(self)?, as_table(other)?);
-        let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-        let show = |table: &toml::Table, name: &String| {
-            table.get(name).map_or_else(|| "nothing".into(), ToString::to_string)
-        };
-        Ok(names
-            .into_iter()
-            .filter(|name| ours.get(*name) != theirs.get(*name))
-            .map(|name| format!("{name} is {}, not {}", show(&ours, name), show(&theirs, name)))
-            .collect())
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn checkpoint_every(&self) -> u64 {
+        self.checkpoint_every
+    }
+
+    fn eval_every(&self) -> u64 {
+        self.eval_every
+    }
+
+    fn advice(&self) -> String {
+        let alrc = if self.alrc.0.is_none() { ", or ALRC (--alrc 2)" } else { "" };
+        format!("try a lower learning rate{alrc}")
+    }
+
+    fn essence(&self) -> Self {
+        let Self { checkpoint_every, eval_every, device, .. } = Self::default();
+        Self { checkpoint_every, eval_every, device, ..self.clone() }
+    }
+
+    fn fixed_part(&self) -> Self {
+        Self { steps: 0, ..self.essence() }
     }
 }

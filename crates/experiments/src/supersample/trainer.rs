@@ -1,58 +1,58 @@
-//! One training step.
+//! What is trained, and one step of it.
 
-use super::{Network, Settings, loss};
+use super::data::prefetched;
+use super::{Batch, Data, Evaluation, Network, Row, Settings, evaluate, learning_rate, loss};
 use crate::clock::{Clock, Phase};
 use crate::limiter::{Limited, Limiter};
-use crate::metrics::Row;
 use crate::optimizer::Optimizer;
+use crate::prefetch::Prefetch;
+use crate::run::{Experiment, Sources};
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use datasets::Stream;
+use std::collections::HashMap;
 
-/// What a step changes: weights, the optimiser's averages, the limiter's moments.
-pub struct Trainer {
-    /// The network.
-    pub network: Network,
-    /// Its optimiser.
-    pub optimizer: Optimizer,
-    /// Clips its losses, or not.
-    pub limiter: Limiter,
-    loss: loss::LossKind,
-    squash: bool,
+/// The network of a run, its optimiser, and what limits its losses.
+pub struct Trainer<'a> {
+    settings: &'a Settings,
+    data: &'a Data,
+    device: Device,
+    network: Network,
+    optimizer: Optimizer,
+    limiter: Limiter,
 }
 
-impl Trainer {
-    /// As the settings say, at its first step.
+impl<'a> Trainer<'a> {
+    /// As the settings say, before its first step.
     ///
     /// # Errors
     /// The settings are not valid, or the device has no memory for the network.
-    pub fn new(settings: &Settings, device: &Device) -> Result<Self> {
-        let network = Network::new(settings.width, settings.seed, device)?;
-        let Settings { alrc, start_moments, published_moments, loss, squash, .. } = *settings;
+    pub fn new(settings: &'a Settings, data: &'a Data) -> Result<Self> {
+        let device = settings.device.open()?;
+        let network = Network::new(settings.width, settings.seed, &device)?;
         Ok(Self {
+            settings,
+            data,
             optimizer: Optimizer::new(settings.optimizer, network.parameters())?,
-            limiter: Limiter::new(alrc, start_moments, published_moments)?,
+            limiter: Limiter::new(
+                settings.alrc,
+                settings.start_moments,
+                settings.published_moments,
+            )?,
             network,
-            loss,
-            squash,
+            device,
         })
     }
 
-    /// Step number `step`: forward, bounds from the old moments, backward, weights, moments. Weights
-    /// and moments stay as they are if a loss is not finite: then the record says `skipped`.
-    ///
-    /// # Errors
-    /// The shapes of pictures `[batch, 3, 32, 32]` differ, or an operation fails.
-    pub fn step(
-        &mut self,
-        input: &Tensor,
-        target: &Tensor,
-        step: u64,
-        learning_rate: f64,
-        clock: &mut Clock,
-    ) -> Result<Row> {
-        let output = self.network.forward(input)?;
-        let raw = loss::raw_losses(self.loss, &output, target)?;
-        let unclipped = if self.squash { loss::square_root_of_large(&raw)? } else { raw.clone() };
+    /// Forward, bounds from the old moments, backward, weights, moments.
+    fn train_on(&mut self, batch: Batch, step: u64, clock: &mut Clock) -> Result<Row> {
+        let Settings { learning_rate: rate, batch: size, squash, loss: kind, .. } = *self.settings;
+        let learning_rate = learning_rate(rate, size, step - 1);
+        let (input, target) = batch.tensors(&self.device)?;
+        clock.end(Phase::Data);
+        let output = self.network.forward(&input)?;
+        let raw = loss::raw_losses(kind, &output, &target)?;
+        let unclipped = if squash { loss::square_root_of_large(&raw)? } else { raw.clone() };
         clock.end(Phase::Forward);
         let limited = self.limiter.forward(&unclipped)?;
         let mut row = Row {
@@ -85,6 +85,56 @@ impl Trainer {
         drop((gradients, losses, output, raw, unclipped)); // freeing memory is work, too
         clock.end(Phase::Optimizer);
         Ok(row)
+    }
+}
+
+impl Experiment for Trainer<'_> {
+    const PROGRAM: &'static str = "supersample";
+    const EVALUATION: &'static [&'static str] = &["test_raw", "psnr"];
+    type Settings = Settings;
+    type Record = Row;
+    type Batch = Batch;
+
+    fn settings(&self) -> &Settings {
+        self.settings
+    }
+
+    fn sources(&self) -> Sources {
+        let text = |pictures: &datasets::Pictures| pictures.source().to_owned();
+        Sources { train: text(&self.data.train), test: text(&self.data.test) }
+    }
+
+    fn batch_size(&self) -> u64 {
+        self.settings.batch as u64
+    }
+
+    fn batches(&self, drawn: u64) -> Result<Prefetch<Batch>> {
+        let mut stream = Stream::new(self.data.train.clone(), self.settings.seed);
+        stream.seek(drawn);
+        prefetched(stream, self.settings.batch)
+    }
+
+    fn step(&mut self, batch: Batch, step: u64, clock: &mut Clock) -> Result<Row> {
+        self.train_on(batch, step, clock)
+    }
+
+    fn evaluate(&self) -> Result<Vec<f64>> {
+        let Evaluation { mean_loss, psnr, .. } =
+            evaluate(&self.network, self.settings.loss, &self.data.test, &self.device)?;
+        Ok(vec![mean_loss, psnr])
+    }
+
+    fn state(&self) -> Result<HashMap<String, Tensor>> {
+        let mut tensors = self.network.parameters().tensors("weights")?;
+        tensors.extend(self.optimizer.state()?);
+        tensors.extend(self.limiter.state()?);
+        Ok(tensors)
+    }
+
+    fn load_state(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        self.network.parameters().load("weights", tensors)?;
+        self.optimizer.load_state(tensors)?;
+        self.limiter.load_state(tensors)
     }
 }
 

@@ -8,8 +8,9 @@ use clap::Parser;
 use experiments::device::{available_threads, thread_pool};
 use experiments::figure::samples;
 use experiments::progress::{RunProgress, stop_on_ctrl_c};
+use experiments::run::{RunSettings, Start, read_settings, train};
 use experiments::summary::Outcome;
-use experiments::supersample::{Data, DemoOptions, Settings, Start, demo, evaluate_file, train};
+use experiments::supersample::{Data, DemoOptions, Settings, Trainer, demo, evaluate_file};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -87,7 +88,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     let start = if args.resume { Start::Resume } else { Start::New };
     let base = match start {
         Start::New => Settings { data: data_folder(None), ..Settings::default() },
-        Start::Resume => experiments::supersample::read_settings(&args.out)?,
+        Start::Resume => read_settings(&args.out)?,
     };
     let settings = args.over(base);
     settings.check()?;
@@ -97,7 +98,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     let summary = pool.install(|| {
         let name = args.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut progress = RunProgress::new(&Default::default(), &name, settings.steps);
-        train(&settings, &data, &args.out, start, &mut progress)
+        train(Trainer::new(&settings, &data)?, &args.out, start, &mut progress)
     })?;
     println!("{}", summary.message);
     let number = |value: Option<f64>| value.map_or_else(|| "none".into(), |x| format!("{x:.4}"));

@@ -1,33 +1,36 @@
 //! The folder of a run: its files, and whether a run may begin or go on in it.
 
-use super::{Data, Settings};
+use super::{Experiment, RunSettings};
 use crate::checkpoint::Checkpoint;
 use crate::files::write_whole;
 use crate::summary::Summary;
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What `config.toml` holds: the settings, and where the numbers come from.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RunConfig {
+pub(super) struct RunConfig<S> {
     /// The program and its version.
     program: String,
     /// Where the training pictures came from.
     train_pictures: String,
     /// Where the test pictures came from.
     test_pictures: String,
-    settings: Settings,
+    settings: S,
 }
 
-impl RunConfig {
-    pub fn new(settings: &Settings, data: &Data) -> Self {
+impl<S: RunSettings> RunConfig<S> {
+    pub fn new<E: Experiment<Settings = S>>(experiment: &E) -> Self {
+        let sources = experiment.sources();
         Self {
-            program: format!("supersample {}", env!("CARGO_PKG_VERSION")),
-            train_pictures: data.train.source().to_owned(),
-            test_pictures: data.test.source().to_owned(),
-            settings: settings.clone(),
+            program: format!("{} {}", E::PROGRAM, env!("CARGO_PKG_VERSION")),
+            train_pictures: sources.train,
+            test_pictures: sources.test,
+            settings: experiment.settings().clone(),
         }
     }
 }
@@ -35,7 +38,7 @@ impl RunConfig {
 /// The files of a run folder.
 #[derive(Clone, Debug)]
 pub struct Files {
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 #[allow(missing_docs)]
@@ -62,7 +65,7 @@ impl Files {
 
 impl Files {
     /// Makes the folder of a new run.
-    pub(super) fn begin(&self, config: &RunConfig) -> Result<()> {
+    pub(super) fn begin<S: RunSettings>(&self, config: &RunConfig<S>) -> Result<()> {
         let folder = self.folder.display();
         ensure!(
             !self.config().exists(),
@@ -84,9 +87,9 @@ impl Files {
 
     /// Checks that the run in the folder is the one that is asked for; says whether settings that
     /// may change between its parts have.
-    pub(super) fn check_resume(&self, asked: &RunConfig) -> Result<bool> {
-        let saved = self.read_config()?;
-        let mut differences = saved.settings.differences(&asked.settings)?;
+    pub(super) fn check_resume<S: RunSettings>(&self, asked: &RunConfig<S>) -> Result<bool> {
+        let saved: RunConfig<S> = self.read_config()?;
+        let mut differences = differences(&saved.settings, &asked.settings)?;
         if saved.train_pictures != asked.train_pictures {
             differences.push(format!(
                 "it was trained on {}, not {}",
@@ -102,11 +105,11 @@ impl Files {
         Ok(saved.settings != asked.settings)
     }
 
-    pub(super) fn write_config(&self, config: &RunConfig) -> Result<()> {
+    pub(super) fn write_config<S: RunSettings>(&self, config: &RunConfig<S>) -> Result<()> {
         write_whole(&self.config(), toml::to_string(config)?.as_bytes())
     }
 
-    fn read_config(&self) -> Result<RunConfig> {
+    fn read_config<S: DeserializeOwned>(&self) -> Result<RunConfig<S>> {
         let path = self.config();
         let text = std::fs::read_to_string(&path).with_context(|| {
             format!("{}: no run to resume here; leave --resume out to start one", path.display())
@@ -117,7 +120,7 @@ impl Files {
     }
 
     /// The checkpoint; none before the first was written.
-    pub(super) fn read_checkpoint(&self) -> Result<Option<Checkpoint<Settings>>> {
+    pub(super) fn read_checkpoint<S: RunSettings>(&self) -> Result<Option<Checkpoint<S>>> {
         let path = self.checkpoint();
         path.exists().then(|| Checkpoint::read(&path)).transpose()
     }
@@ -133,6 +136,22 @@ impl Files {
 ///
 /// # Errors
 /// There is none, or it cannot be understood: the message names the file and the place in it.
-pub fn read_settings(folder: &Path) -> Result<Settings> {
+pub fn read_settings<S: RunSettings>(folder: &Path) -> Result<S> {
     Ok(Files::new(folder).read_config()?.settings)
+}
+
+/// The names of the settings in which a run differs from another, with both values, except those
+/// that may change between the parts of a run.
+fn differences<S: RunSettings>(saved: &S, asked: &S) -> Result<Vec<String>> {
+    let as_table = |settings: &S| toml::Table::try_from(settings.fixed_part()).context("settings");
+    let (saved, asked) = (as_table(saved)?, as_table(asked)?);
+    let names: BTreeSet<&String> = saved.keys().chain(asked.keys()).collect();
+    let show = |table: &toml::Table, name: &String| {
+        table.get(name).map_or_else(|| "nothing".into(), ToString::to_string)
+    };
+    Ok(names
+        .into_iter()
+        .filter(|name| saved.get(*name) != asked.get(*name))
+        .map(|name| format!("{name} is {}, not {}", show(&saved, name), show(&asked, name)))
+        .collect())
 }

@@ -1,0 +1,299 @@
+//! Training runs: the loop, its records, its checkpoints. The same for all experiments.
+
+mod folder;
+
+pub use folder::{Files, read_settings};
+
+use crate::checkpoint::{Checkpoint, Progress};
+use crate::clock::Clock;
+use crate::files::write_whole;
+use crate::metrics::{MetricsWriter, Record};
+use crate::prefetch::Prefetch;
+use crate::progress::{self, RunProgress};
+use crate::summary::{Outcome, Summary};
+use anyhow::{Context, Result, bail};
+use candle_core::Tensor;
+use folder::RunConfig;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// A run ends as diverged after so many steps in a row with losses that are not finite.
+const MOST_SKIPS: u64 = 100;
+
+/// The settings of a run.
+pub trait RunSettings: Clone + PartialEq + Serialize + DeserializeOwned {
+    /// Checks the ranges that the types do not.
+    ///
+    /// # Errors
+    /// The message names the setting, its value and the range.
+    fn check(&self) -> Result<()>;
+
+    /// Steps in all.
+    fn steps(&self) -> u64;
+
+    /// Steps between checkpoints.
+    fn checkpoint_every(&self) -> u64;
+
+    /// Steps between evaluations; 0 for none.
+    fn eval_every(&self) -> u64;
+
+    /// What to try where a run diverges.
+    fn advice(&self) -> String;
+
+    /// These settings, with how often a run is saved and where it is computed at their defaults:
+    /// that is no part of what it is.
+    fn essence(&self) -> Self;
+
+    /// As [`essence`](Self::essence), and without the number of steps: what must not change between
+    /// the parts of a run.
+    fn fixed_part(&self) -> Self;
+}
+
+/// Where pictures come from: texts for people.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Those to train on.
+    pub train: String,
+    /// Those to test on.
+    pub test: String,
+}
+
+/// What is trained: everything that a run does besides keeping records.
+pub trait Experiment {
+    /// The program's name.
+    const PROGRAM: &'static str;
+    /// The columns of `evaluations.csv` after the step.
+    const EVALUATION: &'static [&'static str];
+    /// Its settings.
+    type Settings: RunSettings;
+    /// A row of `metrics.csv`.
+    type Record: Record;
+    /// What a step needs.
+    type Batch: Send + 'static;
+
+    /// The settings of this run.
+    fn settings(&self) -> &Self::Settings;
+
+    /// Where its pictures come from.
+    fn sources(&self) -> Sources;
+
+    /// Pictures a step.
+    fn batch_size(&self) -> u64;
+
+    /// The batches after `drawn` pictures, made ahead of time.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    fn batches(&self, drawn: u64) -> Result<Prefetch<Self::Batch>>;
+
+    /// One step; steps count from 1.
+    ///
+    /// # Errors
+    /// An operation fails. Losses that are not finite are no error: the record says `skipped`.
+    fn step(&mut self, batch: Self::Batch, step: u64, clock: &mut Clock) -> Result<Self::Record>;
+
+    /// Numbers for the columns of `evaluations.csv`.
+    ///
+    /// # Errors
+    /// Pictures cannot be read, or an operation fails.
+    fn evaluate(&self) -> Result<Vec<f64>>;
+
+    /// Weights, optimiser, moments.
+    ///
+    /// # Errors
+    /// They cannot be copied.
+    fn state(&self) -> Result<HashMap<String, Tensor>>;
+
+    /// Restores what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// A tensor is missing or does not fit: the message names it.
+    fn load_state(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()>;
+}
+
+/// Whether a run begins or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// In a folder without a run.
+    New,
+    /// From the folder's checkpoint.
+    Resume,
+}
+
+/// Trains until all steps are done, the run diverges, or the user stops it; each ends with a
+/// checkpoint and a summary. Call it inside the thread pool that is to do the work.
+///
+/// # Errors
+/// Settings that are not valid, a folder that holds a run already or none to resume, settings that
+/// differ from those of the run to resume, files that cannot be read or written. Divergence is an
+/// outcome, not an error.
+pub fn train<E: Experiment>(
+    experiment: E,
+    folder: &Path,
+    start: Start,
+    progress: &mut RunProgress,
+) -> Result<Summary> {
+    experiment.settings().check()?;
+    let files = Files::new(folder);
+    let config = RunConfig::new(&experiment);
+    let mut run = Run::new(experiment, &files);
+    let mut keep = 0;
+    match start {
+        Start::New => files.begin(&config)?,
+        Start::Resume => {
+            let changed = files.check_resume(&config)?;
+            if let Some(checkpoint) = files.read_checkpoint()? {
+                let named = || files.checkpoint().display().to_string();
+                run.restore(&checkpoint).with_context(named)?;
+                keep = checkpoint.progress.metrics_bytes;
+            }
+            run.seconds_before = files.seconds()?;
+            if changed {
+                files.write_config(&config)?;
+            }
+        }
+    }
+    let mut metrics = MetricsWriter::open(&files.metrics(), keep)?;
+    progress.start_at(run.step);
+    let outcome = run.go(&mut metrics, progress)?;
+    let summary = run.save(&mut metrics, outcome)?;
+    progress.finish(&summary.message);
+    Ok(summary)
+}
+
+struct Run<'a, E> {
+    experiment: E,
+    files: &'a Files,
+    step: u64,
+    /// Pictures drawn.
+    drawn: u64,
+    skipped_in_a_row: u64,
+    seconds_before: f64,
+    started: Instant,
+}
+
+impl<'a, E: Experiment> Run<'a, E> {
+    fn new(experiment: E, files: &'a Files) -> Self {
+        Self {
+            experiment,
+            files,
+            step: 0,
+            drawn: 0,
+            skipped_in_a_row: 0,
+            seconds_before: 0.0,
+            started: Instant::now(),
+        }
+    }
+
+    /// Goes to where a checkpoint was written.
+    fn restore(&mut self, checkpoint: &Checkpoint<E::Settings>) -> Result<()> {
+        self.experiment.load_state(&checkpoint.tensors)?;
+        self.drawn = checkpoint.progress.drawn;
+        self.step = checkpoint.progress.step;
+        self.skipped_in_a_row = checkpoint.progress.skipped_in_a_row;
+        Ok(())
+    }
+
+    fn go(
+        &mut self,
+        metrics: &mut MetricsWriter<E::Record>,
+        progress: &mut RunProgress,
+    ) -> Result<Outcome> {
+        self.started = Instant::now();
+        let mut batches = self.experiment.batches(self.drawn)?;
+        loop {
+            if self.skipped_in_a_row >= MOST_SKIPS {
+                return Ok(Outcome::Diverged);
+            }
+            if self.step >= self.experiment.settings().steps() {
+                return Ok(Outcome::Finished);
+            }
+            if progress::stopped() {
+                return Ok(Outcome::Interrupted);
+            }
+            let batch = batches.wait()?;
+            self.step += 1;
+            let record = self.experiment.step(batch, self.step, &mut Clock::default())?;
+            self.drawn += self.experiment.batch_size();
+            self.skipped_in_a_row = if record.skipped() { self.skipped_in_a_row + 1 } else { 0 };
+            metrics.write(record)?;
+            progress.step(&record);
+            let due = |every: u64| every > 0 && self.step.is_multiple_of(every);
+            if due(self.experiment.settings().eval_every()) {
+                self.evaluate()?;
+            }
+            if due(self.experiment.settings().checkpoint_every()) {
+                self.save(metrics, Outcome::Running)?;
+            }
+        }
+    }
+
+    fn evaluate(&self) -> Result<()> {
+        let numbers = self.experiment.evaluate()?;
+        let path = self.files.evaluations();
+        let header = format!("step,{}\n", E::EVALUATION.join(","));
+        let mut text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => header,
+            Err(error) => bail!("{}: {error}", path.display()),
+        };
+        // Lines from after the checkpoint that the run went on from are written again.
+        let old = |line: &&str| {
+            let step = line.split(',').next().and_then(|step| step.parse::<u64>().ok());
+            step.is_none_or(|step| step < self.step)
+        };
+        text = text.lines().filter(old).map(|line| format!("{line}\n")).collect();
+        let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
+        text.push_str(&format!("{},{}\n", self.step, numbers.join(",")));
+        write_whole(&path, text.as_bytes())
+    }
+
+    /// Writes metrics, checkpoint and summary, in this order.
+    fn save(&self, metrics: &mut MetricsWriter<E::Record>, outcome: Outcome) -> Result<Summary> {
+        let metrics_bytes = metrics.flush()?;
+        let progress = Progress {
+            step: self.step,
+            drawn: self.drawn,
+            skipped_in_a_row: self.skipped_in_a_row,
+            metrics_bytes,
+        };
+        let (settings, tensors) = (self.experiment.settings().essence(), self.experiment.state()?);
+        Checkpoint { settings, progress, tensors }.write(&self.files.checkpoint())?;
+        let rows = metrics.rows();
+        let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
+        let message = self.message(outcome, rows);
+        let steps = self.experiment.settings().steps();
+        let summary = Summary::new(rows, steps, outcome, seconds, message);
+        summary.write(&self.files.summary())?;
+        Ok(summary)
+    }
+
+    fn message(&self, outcome: Outcome, rows: &[E::Record]) -> String {
+        let folder = self.files.folder.display();
+        match outcome {
+            Outcome::Running => format!("at step {}; if it was killed, resume it", self.step),
+            Outcome::Interrupted => format!(
+                "stopped at step {}; go on with: {} train --resume --out {folder}",
+                self.step,
+                E::PROGRAM
+            ),
+            Outcome::Finished => format!("finished {} steps", self.step),
+            Outcome::Diverged => {
+                let first = self.step.saturating_sub(self.skipped_in_a_row) + 1;
+                let last = rows.iter().rev().find(|row| !row.skipped());
+                let before = last.map_or("no step before it was trained".to_owned(), |row| {
+                    format!("the last finite loss was {}", row.raw())
+                });
+                let now = rows.last().map_or(f32::NAN, Record::raw);
+                format!(
+                    "diverged at step {first}: losses became {now} and stayed so for {MOST_SKIPS} \
+                     steps; {before}; {}",
+                    self.experiment.settings().advice()
+                )
+            }
+        }
+    }
+}
