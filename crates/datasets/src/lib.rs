@@ -33,7 +33,7 @@ pub use crops::{CropStream, Crops, Split};
 pub use dead_leaves::dead_leaves;
 pub use error::Error;
 pub use lattice::lattice;
-pub use partial_scan::{blur, partial_scan, weight};
+pub use partial_scan::{blur, partial_scan, to_unit, weight};
 pub use pictures::{CHANNELS, Pictures, SIDE, SIZE};
 pub use resize::{resize, resize_to};
 pub use spiral::spiral_mask;

@@ -37,7 +37,7 @@ pub fn blur(pixels: &[f32], height: usize, width: usize) -> Vec<f32> {
     along(&rows, height, width).into_iter().map(|x| x as f32).collect()
 }
 
-/// The partial scan of a picture with values -1 to 1, scaled to 0 to 1; `mask` in sixteenths.
+/// The partial scan of a picture with values -1 to 1; `mask` in sixteenths.
 ///
 /// Where the mask is above 0: `mask * truth`; or, with detector noise from a generator,
 /// `mask * (mask * truth + 2 * (1 - mask) * u * b)` with `u` uniform below 1 and `b` the blurred
@@ -67,10 +67,16 @@ pub fn partial_scan(
             }
         }
     }
-    let (middle, half) = range(&scan);
-    normalize(&mut scan, (middle, half));
-    scan.iter_mut().for_each(|x| *x = 0.5 * *x + 0.5);
     scan
+}
+
+/// Numbers scaled to 0 to 1: `(x - min) / (max - min)`; 1/2 if they are all the same.
+pub fn to_unit(numbers: &[f32]) -> Vec<f32> {
+    let mut unit = numbers.to_vec();
+    let found = range(&unit);
+    normalize(&mut unit, found);
+    unit.iter_mut().for_each(|x| *x = 0.5 * *x + 0.5);
+    unit
 }
 
 /// A mask's value, 0 to 1.

@@ -16,5 +16,6 @@ pub mod parameters;
 pub mod prefetch;
 pub mod progress;
 pub mod run;
+pub mod stem;
 pub mod summary;
 pub mod supersample;
