@@ -14,13 +14,22 @@ pub enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Training steps of the partial-STEM generator: `--side N --divisor N [--json]`.
+    #[command(disable_help_flag = true)]
+    StemStep {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 impl Bench {
     /// Builds and runs it.
     pub fn run(self) -> Result<()> {
-        let Self::Step { arguments } = self;
-        let mut command = cargo("run --quiet --release -p benches --bin step --");
+        let (program, arguments) = match self {
+            Self::Step { arguments } => ("step", arguments),
+            Self::StemStep { arguments } => ("stem-step", arguments),
+        };
+        let mut command = cargo(&format!("run --quiet --release -p benches --bin {program} --"));
         // Candle's own waiting threads out of the way, as `supersample` does for itself.
         run(command.args(arguments).env("CANDLE_NUM_THREADS", "1"))
     }

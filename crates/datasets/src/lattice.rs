@@ -67,7 +67,7 @@ impl Grain {
 pub fn lattice(side: usize, seed: u64, number: u64) -> Micrograph {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
-    let spacing = 9.0 + 9.0 * rng.random::<f64>();
+    let spacing = 14.0 + 14.0 * rng.random::<f64>();
     let grains = [Grain::new(&mut rng, spacing), Grain::new(&mut rng, spacing)];
     // The border between grains: outside the picture for about half of them.
     let normal = rng.random::<f64>() * 2.0 * std::f64::consts::PI;

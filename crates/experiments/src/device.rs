@@ -48,3 +48,26 @@ pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
 pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+/// Starts the program anew with Candle's own pool for elementwise operations at one thread: its
+/// other threads wait in a loop that takes processors from training, which shares out its work
+/// itself (a step at width 64 and batch 1 takes half the time). Candle reads the number from the
+/// environment alone, and a running program cannot change that safely.
+#[cfg(unix)]
+pub fn quiet_candle() {
+    use std::os::unix::process::CommandExt;
+    const VARIABLE: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        let arguments = std::env::args_os().skip(1);
+        let error = std::process::Command::new(program).args(arguments).env(VARIABLE, "1").exec();
+        // Still here: then it is slower, and right all the same.
+        eprintln!("warning: cannot restart with {VARIABLE}=1 ({error}); training will be slower");
+    }
+}
+
+/// As on Unix; elsewhere a program cannot take its own place.
+#[cfg(not(unix))]
+pub fn quiet_candle() {}

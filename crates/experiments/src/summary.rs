@@ -4,6 +4,7 @@ use crate::files::write_whole;
 use crate::metrics::Record;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::Path;
 
 /// How a run ended, or that it has not.
@@ -87,6 +88,25 @@ impl Summary {
         let named = || path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(named)?;
         serde_json::from_str(&text).with_context(named)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number =
+            |value: Option<f64>| value.map_or_else(|| "none".into(), |x| format!("{x:.4}"));
+        write!(
+            f,
+            "{}\nfinal mean loss: raw {}, unclipped {}; largest raw {}; {} losses clipped, {} steps \
+             skipped; {:.1} seconds",
+            self.message,
+            number(self.final_mean_raw),
+            number(self.final_mean_unclipped),
+            number(self.max_raw),
+            self.clipped_total,
+            self.skipped_total,
+            self.seconds
+        )
     }
 }
 

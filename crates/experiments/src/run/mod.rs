@@ -1,8 +1,10 @@
 //! Training runs: the loop, its records, its checkpoints. The same for all experiments.
 
 mod folder;
+mod many;
 
 pub use folder::{Files, read_settings};
+pub use many::{next_folder, train_all};
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::clock::Clock;

@@ -82,13 +82,6 @@ impl Partial {
         let pixels = picture.iter().map(|&x| (f64::from(x) * half + middle) as f32).collect();
         Micrograph::new(self.height, self.width, pixels)
     }
-
-    /// The truth's numbers as -1 to 1, to compare with.
-    pub fn normalized(&self, truth: &Micrograph) -> Vec<f32> {
-        let mut pixels = truth.pixels().to_vec();
-        normalize(&mut pixels, self.range);
-        pixels
-    }
 }
 
 /// A picture with more rows and columns after its last.

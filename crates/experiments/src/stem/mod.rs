@@ -3,7 +3,9 @@
 mod complete;
 mod coverage;
 mod data;
+mod demo;
 mod evaluate;
+pub mod files;
 mod loss;
 mod network;
 mod plain;
@@ -16,6 +18,7 @@ mod weight_norm;
 pub use complete::{Partial, mask_for};
 pub use coverage::Coverage;
 pub use data::{Batch, Data, Scan, test_scan};
+pub use demo::{DemoOptions, demo};
 pub use evaluate::{Evaluation, MeanSquare, completed, evaluate};
 pub use loss::raw_loss;
 pub use network::{Generator, Outputs};

@@ -4,20 +4,18 @@
 //! the same start weights and on the same pictures, for several seeds.
 
 use super::{Data, Row, Settings, Trainer, evaluate_file};
-use crate::device::thread_pool;
 use crate::figure::curves::{Curve, Curves, Panel};
-use crate::figure::samples;
+use crate::figure::samples::{self, Picture};
 use crate::limiter::Threshold;
 use crate::metrics::{self, boxcar};
 use crate::optimizer::OptimizerKind;
 use crate::progress::{self, RunProgress};
-use crate::run::{Files, Start, train};
+use crate::run::{Files, Start, next_folder, train, train_all};
 use crate::summary::{Outcome, Summary};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
+use datasets::SIDE;
 use indicatif::MultiProgress;
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// What can be chosen of the demonstration.
 #[derive(Clone, Debug)]
@@ -76,20 +74,18 @@ pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
         RATES[1].0,
         folder.display()
     );
-    let summaries = run_all(&jobs, &data, options.jobs)?;
+    let group = MultiProgress::new();
+    let summaries = train_all(&jobs, options.jobs, |job| {
+        let name = job.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut progress = RunProgress::new(&group, &name, job.settings.steps);
+        train(Trainer::new(&job.settings, &data)?, &job.folder, Start::New, &mut progress)
+    })?;
     if progress::stopped() {
         anyhow::bail!("stopped before all runs were done; what is done is in {}", folder.display());
     }
     write_curves(&jobs, &folder, options)?;
     write_samples(&jobs, &data, &folder)?;
     Ok((folder, table(&jobs, &summaries, options.seeds)))
-}
-
-/// The first of `demo-1`, `demo-2`, … that does not exist.
-fn next_folder(runs: &Path) -> Result<PathBuf> {
-    let mut numbers = 1..u32::MAX;
-    let free = numbers.find(|number| !runs.join(format!("demo-{number}")).exists());
-    free.map(|number| runs.join(format!("demo-{number}"))).context("no free folder in runs/")
 }
 
 fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
@@ -116,35 +112,6 @@ fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
         }
     }
     jobs
-}
-
-/// Runs all jobs, `parallel` of them side by side, each on one thread.
-fn run_all(jobs: &[Job], data: &Data, parallel: usize) -> Result<Vec<Summary>> {
-    let group = MultiProgress::new();
-    let queue = Mutex::new((0..jobs.len()).collect::<VecDeque<_>>());
-    let results = Mutex::new(vec![None; jobs.len()]);
-    let work = || -> Result<()> {
-        let pool = thread_pool(1)?;
-        loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(number) = next else { return Ok(()) };
-            let job = &jobs[number];
-            let name = job.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let summary = pool.install(|| {
-                let mut progress = RunProgress::new(&group, &name, job.settings.steps);
-                train(Trainer::new(&job.settings, data)?, &job.folder, Start::New, &mut progress)
-            })?;
-            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(summary);
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..parallel.max(1)).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| anyhow!("a training thread panicked"))?
-        })
-    })?;
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.into_iter().collect::<Option<Vec<_>>>().context("every run has a result")
 }
 
 fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()> {
@@ -184,17 +151,18 @@ fn write_samples(jobs: &[Job], data: &Data, folder: &Path) -> Result<()> {
     let test = (*data.test).clone().take(5).into();
     let few = Data { train: data.train.clone(), test };
     let mut titles = vec!["input".to_owned()];
-    let mut rows: Vec<Vec<Vec<f32>>> = Vec::new();
+    let mut rows: Vec<Vec<Picture>> = Vec::new();
+    let colours = |planes: &[f32]| Picture::colours(planes, SIDE);
     let mut targets = Vec::new();
     for job in jobs.iter().filter(|job| job.seed == 1) {
         let path = Files::new(&job.folder).checkpoint();
         let (_, evaluation) = evaluate_file(&path, |_| Ok(few.clone()), job.settings.device)?;
         if rows.is_empty() {
-            rows = evaluation.samples.iter().map(|[input, ..]| vec![input.clone()]).collect();
-            targets = evaluation.samples.iter().map(|[.., target]| target.clone()).collect();
+            rows = evaluation.samples.iter().map(|[input, ..]| vec![colours(input)]).collect();
+            targets = evaluation.samples.iter().map(|[.., target]| colours(target)).collect();
         }
         for (row, [_, output, _]) in rows.iter_mut().zip(evaluation.samples) {
-            row.push(output);
+            row.push(colours(&output));
         }
         titles.push(format!("{}\n{}", RATES[job.rate].1, ARMS[job.arm].1));
     }
@@ -202,7 +170,7 @@ fn write_samples(jobs: &[Job], data: &Data, folder: &Path) -> Result<()> {
     for (row, target) in rows.iter_mut().zip(targets) {
         row.push(target);
     }
-    samples::write(&folder.join("samples.png"), &titles, &rows)
+    samples::write(&folder.join("samples.png"), &titles, &rows, 5 * SIDE)
 }
 
 fn table(jobs: &[Job], summaries: &[Summary], seeds: u64) -> String {

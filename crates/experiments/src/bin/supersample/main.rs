@@ -5,8 +5,9 @@ mod arguments;
 use anyhow::{Result, ensure};
 use arguments::{Cli, Command, DemoArgs, EvaluateArgs, TrainArgs};
 use clap::Parser;
-use experiments::device::{available_threads, thread_pool};
-use experiments::figure::samples;
+use datasets::SIDE;
+use experiments::device::{available_threads, quiet_candle, thread_pool};
+use experiments::figure::samples::{self, Picture};
 use experiments::progress::{RunProgress, stop_on_ctrl_c};
 use experiments::run::{RunSettings, Start, read_settings, train};
 use experiments::summary::Outcome;
@@ -16,28 +17,6 @@ use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Starts the program anew with Candle's own pool for elementwise operations at one thread: its
-/// other threads wait in a loop that takes processors from training, which shares out its work
-/// itself (a step at width 64 and batch 1 takes half the time). Candle reads the number from the
-/// environment alone, and a running program cannot change that safely.
-#[cfg(unix)]
-fn quiet_candle() {
-    use std::os::unix::process::CommandExt;
-    const VARIABLE: &str = "CANDLE_NUM_THREADS";
-    if std::env::var_os(VARIABLE).is_some() {
-        return;
-    }
-    if let Ok(program) = std::env::current_exe() {
-        let arguments = std::env::args_os().skip(1);
-        let error = std::process::Command::new(program).args(arguments).env(VARIABLE, "1").exec();
-        // Still here: then it is slower, and right all the same.
-        eprintln!("warning: cannot restart with {VARIABLE}=1 ({error}); training will be slower");
-    }
-}
-
-#[cfg(not(unix))]
-fn quiet_candle() {}
 
 fn main() -> ExitCode {
     quiet_candle();
@@ -100,19 +79,7 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
         let mut progress = RunProgress::new(&Default::default(), &name, settings.steps);
         train(Trainer::new(&settings, &data)?, &args.out, start, &mut progress)
     })?;
-    println!("{}", summary.message);
-    let number = |value: Option<f64>| value.map_or_else(|| "none".into(), |x| format!("{x:.4}"));
-    println!(
-        "final mean loss: raw {}, unclipped {}; largest raw {}; {} losses clipped, {} steps \
-         skipped; {:.1} seconds; records in {}",
-        number(summary.final_mean_raw),
-        number(summary.final_mean_unclipped),
-        number(summary.max_raw),
-        summary.clipped_total,
-        summary.skipped_total,
-        summary.seconds,
-        args.out.display()
-    );
+    println!("{summary}; records in {}", args.out.display());
     Ok(match summary.outcome {
         Outcome::Interrupted => ExitCode::from(130),
         _ => ExitCode::SUCCESS,
@@ -146,8 +113,10 @@ fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
         evaluation.count
     );
     let titles = ["input", "output", "target"].map(str::to_owned);
-    let rows: Vec<_> = evaluation.samples.into_iter().map(Vec::from).collect();
-    samples::write(&picture, &titles, &rows)?;
+    let colours =
+        |sample: [Vec<f32>; 3]| sample.map(|planes| Picture::colours(&planes, SIDE)).into();
+    let rows: Vec<_> = evaluation.samples.into_iter().map(colours).collect();
+    samples::write(&picture, &titles, &rows, 160)?;
     println!("pictures: {}", picture.display());
     Ok(ExitCode::SUCCESS)
 }

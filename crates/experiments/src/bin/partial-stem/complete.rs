@@ -1,0 +1,130 @@
+//! `partial-stem complete`.
+
+use super::arguments::CompleteArgs;
+use super::open_checkpoint;
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
+use datasets::blur;
+use datasets::micrograph::{Micrograph, MicrographFile, normalize, range};
+use experiments::device::{available_threads, thread_pool};
+use experiments::stem::files::{read_mask, write};
+use experiments::stem::{
+    Generator, MeanSquare, Partial, Settings, harmonic, known, mask_for, nearest,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+pub fn run(args: CompleteArgs) -> Result<ExitCode> {
+    let (settings, generator) = open_checkpoint(&args.checkpoint)?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
+    for input in &args.input {
+        let file = MicrographFile::open(input)?;
+        for page in 0..file.pages().len() {
+            let name = input.file_stem().unwrap_or_default().to_string_lossy();
+            let name = if file.pages().len() == 1 {
+                format!("{name}-completed")
+            } else {
+                format!("{name}-{page}-completed")
+            };
+            let paths = ["tif", "png"].map(|kind| args.out.join(format!("{name}.{kind}")));
+            for path in &paths {
+                ensure!(
+                    args.force || !path.exists(),
+                    "{}: is there already; give another folder with --out, or --force to replace it",
+                    path.display()
+                );
+            }
+            let picture = file.read(page)?;
+            pool.install(|| one(&args, &settings, &generator, input, picture, &paths))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one(
+    args: &CompleteArgs,
+    settings: &Settings,
+    generator: &Generator,
+    input: &Path,
+    mut picture: Micrograph,
+    paths: &[PathBuf; 2],
+) -> Result<()> {
+    let size = (picture.height(), picture.width());
+    ensure!(
+        size.0.min(size.1) >= 3,
+        "{}: {}x{} pixels; expected 3 or more",
+        input.display(),
+        size.0,
+        size.1
+    );
+    let partial = match &args.mask {
+        Some(path) => {
+            let mask = read_mask(path, size)?;
+            let seen = picture.pixels().iter().zip(&mask).filter(|(_, mask)| **mask > 0);
+            ensure!(
+                seen.clone().count() > 0 && seen.clone().all(|(x, _)| x.is_finite()),
+                "{}: no scanned pixels, or some that are not finite; is it the scan's own mask?",
+                path.display()
+            );
+            Partial::of_scan(&picture, mask)
+        }
+        None => {
+            picture.fill_non_finite();
+            let coverage = args.coverage.as_ref().unwrap_or(&settings.coverage);
+            let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+            let noise = settings.noise.then_some(&mut rng);
+            Partial::of_truth(&picture, mask_for(size, coverage.value()), noise)
+        }
+    };
+    let started = std::time::Instant::now();
+    let completed = partial.complete(generator, &Device::Cpu)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let in_units = partial.in_its_units(&completed);
+    let (middle, half) = range(in_units.pixels());
+    let black_and_white = ((middle - half) as f32, (middle + half) as f32);
+    for path in paths {
+        write(path, &in_units, black_and_white)?;
+    }
+    println!(
+        "{}: {}x{} in {seconds:.2} s: {} (and .png)",
+        input.display(),
+        size.0,
+        size.1,
+        paths[0].display()
+    );
+    if args.mask.is_none() {
+        report(&partial, &picture, &completed);
+    }
+    Ok(())
+}
+
+/// The errors of the network and of the plain methods, where the truth is known.
+fn report(partial: &Partial, picture: &Micrograph, completed: &[f32]) {
+    let mut truth = picture.pixels().to_vec();
+    let found = range(&truth);
+    normalize(&mut truth, found);
+    let blurred = blur(&truth, picture.height(), picture.width());
+    let (scan, mask) = partial.scan();
+    let known = known(scan, mask);
+    let width = picture.width();
+    for (name, numbers) in [
+        ("network", completed.to_vec()),
+        ("harmonic fill", harmonic(&known, width)),
+        ("nearest scanned pixel", nearest(&known, width)),
+    ] {
+        let rms = |expected: &[f32]| {
+            let mut square = MeanSquare::default();
+            square.add(&numbers, expected);
+            square.rms_percent()
+        };
+        println!(
+            "  {name}: RMS error {:.2} % of the range against the blurred truth, {:.2} % against the truth",
+            rms(&blurred),
+            rms(&truth)
+        );
+    }
+}
