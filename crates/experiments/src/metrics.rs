@@ -96,16 +96,12 @@ pub fn read<R: Record>(path: &Path) -> Result<Vec<R>> {
 /// that are not finite end the curve.
 pub fn boxcar(values: impl Iterator<Item = f32>, width: usize) -> Vec<f64> {
     let values: Vec<f64> = values.map(f64::from).take_while(|value| value.is_finite()).collect();
-    let mut sum = 0.0;
-    let mut means = Vec::with_capacity(values.len());
-    for (i, value) in values.iter().enumerate() {
-        sum += value;
-        if i >= width {
-            sum -= values[i - width];
-        }
-        means.push(sum / (i + 1).min(width) as f64);
-    }
-    means
+    // Each window anew: a running sum would never lose what a spike of 1e18 did to it.
+    let mean = |end: usize| {
+        let window = &values[end.saturating_sub(width)..end];
+        window.iter().sum::<f64>() / window.len() as f64
+    };
+    (1..=values.len()).map(mean).collect()
 }
 
 #[cfg(test)]
@@ -117,6 +113,7 @@ mod tests {
     fn boxcar_means() {
         let means = boxcar([1.0, 3.0, 5.0, 7.0, f32::NAN, 9.0].into_iter(), 2);
         assert_eq!(means, [1.0, 2.0, 4.0, 6.0]);
+        assert_eq!(boxcar([1.0, 1e30, 3.0, 5.0].into_iter(), 2)[3], 4.0);
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn random(most: u32) -> u32 {
 fn killed_at_any_moment_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    let arguments = small(120);
+    let arguments = small(600);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let started = Instant::now();
     run(train(&whole, &arguments).args(["--threads", "2"]));
@@ -70,7 +70,7 @@ fn killed_at_any_moment_and_resumed() {
         let threads = if kills % 2 == 0 { "1" } else { "2" };
         let mut command = train(&killed, if resume { &["--resume"] } else { &arguments });
         let mut child = command.args(["--threads", threads]).spawn().unwrap();
-        let patience = duration.mul_f64(0.1 + 0.4 * f64::from(random(1_000)) / 1_000.0);
+        let patience = duration.mul_f64(0.05 + 0.2 * f64::from(random(1_000)) / 1_000.0);
         let deadline = Instant::now() + patience;
         let ended = loop {
             if let Some(status) = child.try_wait().unwrap() {

@@ -64,11 +64,11 @@ fn png_bytes(picture: &Micrograph, (black, white): (f32, f32)) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Reads a mask for pictures of a size, in sixteenths: a grey PNG, TIFF or NPY file whose numbers are
-/// 0 to 1, or 0 to any larger number that stands for 1.
+/// Reads a mask for pictures of a size, in sixteenths: a grey PNG file, or a TIFF or NPY file whose
+/// numbers are 0 to 1; if any is above 1, then 0 to 255.
 ///
 /// # Errors
-/// It cannot be read, has another size, or holds numbers below 0 or not finite.
+/// It cannot be read, has another size, or holds other numbers.
 pub fn read_mask(path: &Path, (height, width): (usize, usize)) -> Result<Vec<u8>> {
     let mask = match extension(path).as_str() {
         "png" => read_png(path).with_context(|| format!("{}: no grey PNG mask", path.display()))?,
@@ -81,13 +81,14 @@ pub fn read_mask(path: &Path, (height, width): (usize, usize)) -> Result<Vec<u8>
         mask.height(),
         mask.width()
     );
-    let most = mask.pixels().iter().fold(1.0_f32, |most, &x| most.max(x));
+    let above_one = mask.pixels().iter().any(|&x| x > 1.0);
+    let one = if above_one { 255.0 } else { 1.0 };
     ensure!(
-        mask.pixels().iter().all(|x| (0.0..=most).contains(x)) && most.is_finite(),
-        "{}: a mask with numbers below 0 or not finite; expected 0 to 1",
+        mask.pixels().iter().all(|x| (0.0..=one).contains(x)),
+        "{}: a mask with other numbers than 0 to 1 or 0 to 255",
         path.display()
     );
-    Ok(mask.pixels().iter().map(|x| (16.0 * x / most).round() as u8).collect())
+    Ok(mask.pixels().iter().map(|x| (16.0 * x / one).round() as u8).collect())
 }
 
 fn read_png(path: &Path) -> Result<Micrograph> {
@@ -98,7 +99,7 @@ fn read_png(path: &Path) -> Result<Micrograph> {
     let mut bytes = vec![0; size];
     let info = reader.next_frame(&mut bytes)?;
     ensure!(info.color_type == png::ColorType::Grayscale, "it has {:?} pixels", info.color_type);
-    let pixels = bytes[..info.buffer_size()].iter().map(|&byte| f32::from(byte)).collect();
+    let pixels = bytes[..info.buffer_size()].iter().map(|&byte| f32::from(byte) / 255.0).collect();
     Ok(Micrograph::new(info.height as usize, info.width as usize, pixels))
 }
 
@@ -115,7 +116,7 @@ mod tests {
         for name in ["mask.png", "mask.tif", "mask.npy"] {
             let path = folder.path().join(name);
             write(&path, &picture, (0.0, 1.0)).unwrap();
-            assert_eq!(read_mask(&path, (32, 32)).unwrap(), mask, "{name}");
+            assert!(read_mask(&path, (32, 32)).unwrap() == mask, "{name}");
             let error = read_mask(&path, (32, 64)).unwrap_err().to_string();
             assert!(error.contains("32x64"), "{error}");
         }

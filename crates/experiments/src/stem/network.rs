@@ -60,16 +60,15 @@ impl Layer {
     }
 
     /// Sets gain and bias so that what comes before the activation has mean 0 and standard deviation
-    /// 1 in each channel, for this input.
+    /// 1 in each channel, for this input. A channel without deviation (a single pixel, say) stays.
     fn start_from(&self, x: &FeatureMaps, gain: &Var) -> Result<()> {
         let plain = ConvConfig { activation: Activation::None, ..self.config };
         let before = self.convolve(x, None, &plain)?.into_tensor()?.detach().flatten_to(2)?;
         let mean = before.mean(0)?;
         let std = before.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()?;
-        let tiny = (std.ones_like()? * 1e-8)?;
-        let std = std.maximum(&tiny)?;
-        gain.set(&std.recip()?)?;
-        self.bias.set(&mean.div(&std)?.neg()?)?;
+        let varies = std.gt(1e-6)?;
+        gain.set(&varies.where_cond(&std.recip()?, gain)?)?;
+        self.bias.set(&varies.where_cond(&mean.div(&std)?.neg()?, &self.bias)?)?;
         Ok(())
     }
 }
@@ -263,5 +262,31 @@ impl Generator {
     /// Its weights, gains and biases.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After the data-dependent start the first layers' pre-activations have mean 0 and deviation 1:
+    /// seen at the last one, which has no activation.
+    #[test]
+    fn a_start_from_data() {
+        let generator = Generator::new(32, 1, &Device::Cpu).unwrap();
+        let numbers = |side: usize| {
+            let numbers = (0..side * side * 2).map(|i| (i as f32 * 0.37).sin()).collect();
+            Tensor::from_vec(numbers, (1, side, side, 2), &Device::Cpu).unwrap()
+        };
+        let (full, half) = (numbers(64), numbers(32));
+        generator.start_from(&full, &half).unwrap();
+        let outputs = generator.forward(&full, &half, true).unwrap();
+        for output in [outputs.inner.unwrap(), outputs.outer] {
+            let output: Vec<f32> = output.flatten_all().unwrap().to_vec1().unwrap();
+            let mean = output.iter().sum::<f32>() / output.len() as f32;
+            let square = output.iter().map(|x| (x - mean).powi(2)).sum::<f32>();
+            let std = (square / output.len() as f32).sqrt();
+            assert!(mean.abs() < 1e-3 && (std - 1.0).abs() < 1e-3, "{mean} {std}");
+        }
     }
 }

@@ -83,6 +83,12 @@ fn one(
     let started = std::time::Instant::now();
     let completed = partial.complete(generator, &Device::Cpu)?;
     let seconds = started.elapsed().as_secs_f64();
+    ensure!(
+        completed.iter().all(|x| x.is_finite()),
+        "{}: the network gives numbers that are not finite; has its training diverged? Give another \
+         checkpoint",
+        args.checkpoint.display()
+    );
     let in_units = partial.in_its_units(&completed);
     let (middle, half) = range(in_units.pixels());
     let black_and_white = ((middle - half) as f32, (middle + half) as f32);
