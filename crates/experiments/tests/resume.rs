@@ -53,7 +53,7 @@ fn random(most: u32) -> u32 {
 fn killed_at_any_moment_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    let arguments = small(600);
+    let arguments = small(300);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let started = Instant::now();
     run(train(&whole, &arguments).args(["--threads", "2"]));

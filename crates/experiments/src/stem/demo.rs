@@ -35,6 +35,8 @@ pub struct DemoOptions {
     pub steps: u64,
     /// Number of seeds, from 1 on.
     pub seeds: u64,
+    /// Whether gains and biases start from the first crop.
+    pub data_dependent_start: bool,
     /// Leave out pictures that are smaller than a crop.
     pub skip_small: bool,
     /// Runs side by side.
@@ -107,6 +109,7 @@ fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
                 alrc: Threshold(*threshold),
                 steps: options.steps,
                 seed,
+                data_dependent_start: options.data_dependent_start,
                 data: options.data.clone(),
                 skip_small: options.skip_small,
                 ..Settings::default()

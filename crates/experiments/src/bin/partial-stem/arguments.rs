@@ -54,6 +54,9 @@ pub struct DemoArgs {
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = DemoArgs::default().seeds, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
+    /// Start gains and biases from the first crop's pre-activations
+    #[arg(long)]
+    pub data_dependent_start: bool,
     /// Leave out pictures that are smaller than a crop
     #[arg(long)]
     pub skip_small: bool,
@@ -75,6 +78,7 @@ impl Default for DemoArgs {
             learning_rate: 1e-2,
             steps: 2_000,
             seeds: 2,
+            data_dependent_start: false,
             skip_small: false,
             threads: None,
             out: None,

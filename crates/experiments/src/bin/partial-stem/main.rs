@@ -51,6 +51,7 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         learning_rate: args.learning_rate,
         steps: args.steps,
         seeds: args.seeds,
+        data_dependent_start: args.data_dependent_start,
         skip_small: args.skip_small,
         jobs: args.threads.unwrap_or_else(available_threads),
         out: args.out,
