@@ -190,3 +190,21 @@ fn a_damaged_file_ends_the_run_and_is_named() {
     let text = succeed(folder, &format!("{} --skip-small", train.replace("run", "third")));
     assert!(text.contains("without 1 smaller picture"), "{text}");
 }
+
+#[test]
+fn a_broken_run_ends_as_diverged_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = "train --side 32 --divisor 32 --steps 500 --lr 1e6 --alrc none --out run";
+    let text = succeed(folder.path(), train);
+    assert!(text.contains("diverged at step") && text.contains("--alrc 3"), "{text}");
+    let rows = std::fs::read_to_string(folder.path().join("run/metrics.csv")).unwrap();
+    assert!(rows.lines().count() < 300, "it ends after 100 skipped steps");
+    // The weights of the last step that was taken are kept, and say that they are of no use.
+    let square = lattice(32, 1, 1);
+    write(&folder.path().join("truth.tif"), &square, (0.0, 1.0)).unwrap();
+    let error = fail(
+        folder.path(),
+        "complete --checkpoint run/checkpoint.safetensors --input truth.tif --out done",
+    );
+    assert!(error.contains("not finite"), "{error}");
+}
