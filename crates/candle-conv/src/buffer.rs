@@ -2,27 +2,72 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many free buffers of a type are kept; the one unused for longest goes first.
-const MOST: usize = 256;
+/// The buffers of a type that are free, the one unused for longest first.
+///
+/// Free and used buffers together hold at most a quarter more numbers than were ever in use at once:
+/// pictures of many sizes, one after the other, do not pile up.
+pub(crate) struct Pool<T> {
+    free: VecDeque<Vec<T>>,
+    /// Numbers in them.
+    held: usize,
+    /// Numbers in buffers that are in use, and the most that ever were.
+    used: usize,
+    most: usize,
+}
 
-/// A type with a list of free buffers.
+impl<T> Pool<T> {
+    const fn new() -> Self {
+        Self { free: VecDeque::new(), held: 0, used: 0, most: 0 }
+    }
+
+    /// The shortest free buffer that is long enough and not twice as long.
+    fn take(&mut self, length: usize) -> Option<Vec<T>> {
+        let fits = |all: &Vec<T>| length <= all.len() && all.len() <= 2 * length;
+        let places = (0..self.free.len()).filter(|&at| fits(&self.free[at]));
+        let best = places.min_by_key(|&at| self.free[at].len())?;
+        let all = self.free.remove(best)?;
+        self.held -= all.len();
+        Some(all)
+    }
+
+    fn begin_use(&mut self, numbers: usize) {
+        self.used += numbers;
+        self.most = self.most.max(self.used);
+    }
+
+    /// Takes a buffer back; gives those that are too many.
+    fn end_use(&mut self, all: Vec<T>) -> Vec<Vec<T>> {
+        self.used -= all.len();
+        self.held += all.len();
+        self.free.push_back(all);
+        let mut gone = Vec::new();
+        while self.held + self.used > self.most + self.most / 4 {
+            let Some(oldest) = self.free.pop_front() else { break };
+            self.held -= oldest.len();
+            gone.push(oldest);
+        }
+        gone
+    }
+}
+
+/// A type with a pool of buffers.
 pub(crate) trait Pooled: Copy + Default + 'static {
-    fn free() -> &'static Mutex<VecDeque<Vec<Self>>>;
+    fn pool() -> MutexGuard<'static, Pool<Self>>;
 }
 
 impl Pooled for f32 {
-    fn free() -> &'static Mutex<VecDeque<Vec<Self>>> {
-        static FREE: Mutex<VecDeque<Vec<f32>>> = Mutex::new(VecDeque::new());
-        &FREE
+    fn pool() -> MutexGuard<'static, Pool<Self>> {
+        static POOL: Mutex<Pool<f32>> = Mutex::new(Pool::new());
+        POOL.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Pooled for u8 {
-    fn free() -> &'static Mutex<VecDeque<Vec<Self>>> {
-        static FREE: Mutex<VecDeque<Vec<u8>>> = Mutex::new(VecDeque::new());
-        &FREE
+    fn pool() -> MutexGuard<'static, Pool<Self>> {
+        static POOL: Mutex<Pool<u8>> = Mutex::new(Pool::new());
+        POOL.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -33,20 +78,19 @@ pub(crate) struct Buffer<T: Pooled = f32> {
 }
 
 impl<T: Pooled> Buffer<T> {
-    /// A buffer of this length: the shortest free one that is long enough and not twice as long, or
-    /// a new one.
+    /// A buffer of this length, used before or new.
     pub fn take(length: usize) -> Self {
-        let mut free = T::free().lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |all: &Vec<T>| length <= all.len() && all.len() <= 2 * length;
-        let best = (0..free.len()).filter(|&at| fits(&free[at])).min_by_key(|&at| free[at].len());
-        let found = best.and_then(|at| free.remove(at));
-        drop(free);
+        let mut pool = T::pool();
+        let found = pool.take(length);
+        pool.begin_use(found.as_ref().map_or(length, Vec::len));
+        drop(pool);
         Self { all: found.unwrap_or_else(|| vec![T::default(); length]), length }
     }
 
     /// The numbers alone; they do not go back.
     pub fn into_vec(mut self) -> Vec<T> {
         let mut all = std::mem::take(&mut self.all);
+        T::pool().used -= all.len();
         all.truncate(self.length);
         all
     }
@@ -57,11 +101,8 @@ impl<T: Pooled> Drop for Buffer<T> {
         if self.all.is_empty() {
             return;
         }
-        let mut free = T::free().lock().unwrap_or_else(PoisonError::into_inner);
-        free.push_back(std::mem::take(&mut self.all));
-        let oldest = if free.len() > MOST { free.pop_front() } else { None };
-        drop(free);
-        drop(oldest);
+        let gone = T::pool().end_use(std::mem::take(&mut self.all));
+        drop(gone); // without the pool being locked
     }
 }
 
@@ -75,5 +116,25 @@ impl<T: Pooled> Deref for Buffer<T> {
 impl<T: Pooled> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.all[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pool;
+
+    #[test]
+    fn buffers_of_many_sizes_do_not_pile_up() {
+        let mut pool = Pool::<u8>::new();
+        for length in [1000, 100, 800, 90, 400, 30, 150, 60] {
+            let all = pool.take(length).unwrap_or_else(|| vec![0; length]);
+            assert!((length..=2 * length).contains(&all.len()));
+            pool.begin_use(all.len());
+            pool.end_use(all);
+            assert!(pool.held + pool.used <= 1250, "{}", pool.held);
+            assert_eq!(pool.held, pool.free.iter().map(Vec::len).sum::<usize>());
+        }
+        assert_eq!(pool.used, 0);
+        assert_eq!(pool.take(100).map(|all| all.len()), Some(100));
     }
 }

@@ -38,12 +38,13 @@ fn check(
 ) -> Result<()> {
     let ConvConfig { stride, dilation, groups, .. } = *c;
     let fits = groups > 0 && x.3 == of_weight * groups && outputs.is_multiple_of(groups);
-    if !fits || stride == 0 || dilation == 0 || weight.2 == 0 || weight.3 == 0 {
+    let channels = x.3 > 0 && outputs > 0;
+    if !fits || !channels || stride == 0 || dilation == 0 || weight.2 == 0 || weight.3 == 0 {
         bail!(
             "{name}: pictures {x:?} (batch, height, width, channels), weights {weight:?}, stride \
              {stride}, dilation {dilation}, {groups} groups: expected as many input channels in \
-             pictures and weights (in each group), a kernel of at least one tap, and stride, \
-             dilation and groups of at least 1"
+             pictures and weights (in each group), and channels, kernel, stride, dilation and groups \
+             of at least 1"
         );
     }
     if bias != [outputs] {

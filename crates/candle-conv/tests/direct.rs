@@ -149,6 +149,7 @@ fn shapes_that_do_not_fit() {
         (zeros(&[2, 4, 3, 3]), zeros(&[2]), plain, "input channels"),
         (zeros(&[2, 3, 3, 3]), zeros(&[3]), plain, "bias"),
         (zeros(&[2, 3, 9, 3]), zeros(&[2]), plain, "does not fit"),
+        (zeros(&[0, 3, 3, 3]), zeros(&[0]), plain, "channels"),
         (zeros(&[2, 3, 3, 3]), zeros(&[2]), ConvConfig { stride: 0, ..plain }, "stride"),
         (zeros(&[2, 3, 3, 3]), zeros(&[2]), ConvConfig { dilation: 0, ..plain }, "dilation"),
         (zeros(&[2, 3, 3, 3]), zeros(&[2]), ConvConfig { groups: 3, ..plain }, "groups"),

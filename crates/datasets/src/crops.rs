@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::lattice::lattice;
-use crate::micrograph::{Micrograph, MicrographFile};
+use crate::micrograph::{CHANGED, Micrograph, MicrographFile};
 use crate::order::Order;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
@@ -157,18 +157,19 @@ impl Crops {
         self
     }
 
-    /// Reads a crop; pixels that are not finite are replaced by the mean of the others.
+    /// Reads a crop, in which pixels that are not finite are replaced by the mean of the others, and
+    /// the number of these.
     ///
     /// # Errors
     /// The file cannot be read any more, is damaged, or the crop has no finite pixel.
     ///
     /// # Panics
     /// If there is no such crop.
-    pub fn read(&self, number: usize) -> Result<Micrograph, Error> {
+    pub fn read(&self, number: usize) -> Result<(Micrograph, usize), Error> {
         assert!(number < self.count, "crop {number} of {}", self.count);
         let number = self.first + number;
         let files = match &self.from {
-            From::Made(seed) => return Ok(lattice(self.side, *seed, number as u64)),
+            From::Made(seed) => return Ok((lattice(self.side, *seed, number as u64), 0)),
             From::Files(files) => files,
         };
         let at = files.partition_point(|file| file.end <= number);
@@ -185,14 +186,14 @@ impl Crops {
             whole.height() < (row + 1) * self.side || whole.width() < (column + 1) * self.side;
         if changed {
             let problem = format!("page {page} is smaller than it was when the run began");
-            return Err(Error::content(&file.path, problem, "start the run again"));
+            return Err(Error::content(&file.path, problem, CHANGED));
         }
         let mut crop = whole.crop(row * self.side, column * self.side, self.side);
-        if crop.fill_non_finite().is_none() {
+        let Some(replaced) = crop.fill_non_finite() else {
             let problem = format!("crop {place} of page {page} has no finite pixel");
-            return Err(Error::content(&file.path, problem, "leave the file out"));
-        }
-        Ok(crop)
+            return Err(Error::content(&file.path, problem, "start again without it"));
+        };
+        Ok((crop, replaced))
     }
 }
 
@@ -237,15 +238,16 @@ impl CropStream {
         Self { crops, order, drawn }
     }
 
-    /// The next crop, and random numbers that are its own.
+    /// The next crop, the number of pixels that were replaced in it (see [`Crops::read`]), and random
+    /// numbers that are its own.
     ///
     /// # Errors
     /// As [`Crops::read`].
-    pub fn next_crop(&mut self) -> Result<(Micrograph, ChaCha8Rng), Error> {
+    pub fn next_crop(&mut self) -> Result<(Micrograph, usize, ChaCha8Rng), Error> {
         let mut rng = self.order.generator(self.drawn);
-        let crop = self.crops.read(self.order.place(self.drawn))?;
+        let (crop, replaced) = self.crops.read(self.order.place(self.drawn))?;
         self.drawn += 1;
-        Ok((turned(&crop, &mut rng), rng))
+        Ok((turned(&crop, &mut rng), replaced, rng))
     }
 }
 

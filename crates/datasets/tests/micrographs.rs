@@ -80,9 +80,9 @@ fn files_are_cut_into_crops_and_small_ones_found() {
     let train = Crops::open(folder.path(), Split::Train, 4, false).unwrap();
     let test = Crops::open(folder.path(), Split::Test, 4, false).unwrap();
     assert_eq!((train.len(), test.len()), (6, 1)); // 2x3 and 1
-    let crop = train.read(5).unwrap(); // second row, third column
+    let crop = train.read(5).unwrap().0; // second row, third column
     assert_eq!(crop.pixels()[..5], [60.0, 61.0, 62.0, 63.0, 73.0]);
-    assert_eq!(test.read(0).unwrap(), Micrograph::new(4, 4, vec![1.0; 16]));
+    assert_eq!(test.read(0).unwrap(), (Micrograph::new(4, 4, vec![1.0; 16]), 0));
 
     let error = Crops::open(folder.path(), Split::Train, 6, false).unwrap_err().to_string();
     assert!(error.contains("b.tif") && error.contains("4x4"), "{error}");
@@ -96,7 +96,8 @@ fn files_are_cut_into_crops_and_small_ones_found() {
     assert!(error.contains("train"), "{error}");
     write(&folder.path().join("test/c.tif"), 4, 8, |i| if i == 0 { f32::NAN } else { 2.0 });
     let crops = Crops::open(folder.path(), Split::Test, 4, false).unwrap();
-    assert_eq!((crops.len(), crops.read(0).unwrap().pixels()[0]), (2, 2.0));
+    let (crop, replaced) = crops.read(0).unwrap();
+    assert_eq!((crops.len(), crop.pixels()[0], replaced), (2, 2.0, 1));
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn a_stream_goes_on_where_it_was() {
         pixels
     };
     let mut first: Vec<_> = all[..7].iter().map(sorted).collect();
-    let mut made: Vec<_> = (0..7).map(|i| sorted(&crops.read(i).unwrap())).collect();
+    let mut made: Vec<_> = (0..7).map(|i| sorted(&crops.read(i).unwrap().0)).collect();
     first.sort_by(|a, b| a.partial_cmp(b).unwrap());
     made.sort_by(|a, b| a.partial_cmp(b).unwrap());
     assert_eq!(first, made);
@@ -124,7 +125,7 @@ fn real_micrographs() {
     let Some(folder) = test_data::stem_or_skip("real_micrographs") else { return };
     let crops = Crops::open(&folder, Split::Train, 128, false).unwrap();
     for number in 0..crops.len() {
-        let found = crops.read(number).unwrap().statistics().unwrap();
+        let found = crops.read(number).unwrap().0.statistics().unwrap();
         assert!(found.min >= 0.0 && found.max <= 1.0 && found.max > found.min, "{found:?}");
     }
 }

@@ -106,3 +106,51 @@ fn npy_types_and_orders() {
     write("<f8", false, "(1, 1)", &1e300_f64.to_le_bytes());
     assert!(pixels().unwrap_err().contains("1e300"));
 }
+
+/// Files that say more than they hold: errors, soon, and without much memory.
+#[test]
+fn hostile_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    let entry = |tag: u16, value: u32| {
+        let mut bytes = tag.to_le_bytes().to_vec();
+        bytes.extend(4_u16.to_le_bytes());
+        bytes.extend(1_u32.to_le_bytes());
+        bytes.extend(value.to_le_bytes());
+        bytes
+    };
+    let directory = |entries: &[Vec<u8>], next: u32| {
+        let mut bytes = (entries.len() as u16).to_le_bytes().to_vec();
+        bytes.extend(entries.concat());
+        bytes.extend(next.to_le_bytes());
+        bytes
+    };
+    let write = |rest: Vec<u8>| {
+        let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+        bytes.extend(rest);
+        std::fs::write(&path, bytes).unwrap();
+        read(&path).unwrap_err()
+    };
+    let sides = |side: u32| vec![entry(256, side), entry(257, side), entry(258, 8)];
+    for side in [33_553_920, u32::MAX] {
+        let error = write(directory(&sides(side), 0));
+        assert!(error.contains("cannot hold") && error.contains("a.tif"), "{error}");
+    }
+    assert!(write(directory(&sides(4), 8)).contains("circle"));
+    // Many directories, each of which claims the same many entries.
+    let mut overlapping = Vec::new();
+    for number in 0..5_000_u32 {
+        overlapping.extend(40_000_u16.to_le_bytes());
+        overlapping.extend(((8 + 4 * (number + 1)) as u16).to_le_bytes());
+    }
+    assert!(write(overlapping).contains("longer than the file"));
+
+    let path = folder.path().join("a.npy");
+    let mut bytes =
+        b"\x93NUMPY\x01\x00\x40\x00{'descr': '\xbcf4', 'fortran_order': False, 'shape': (1, 1), }"
+            .to_vec();
+    bytes.resize(10 + 64, b' ');
+    bytes.extend([0; 4]);
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(read(&path).unwrap_err().contains("type"));
+}

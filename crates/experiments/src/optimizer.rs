@@ -74,19 +74,25 @@ impl Optimizer {
     /// # Errors
     /// A parameter has no gradient, or an operation fails.
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
+        let find = |(name, var): (_, &'_ Var)| {
+            gradients
+                .get(var)
+                .with_context(|| format!("parameter `{name}` has no gradient; is it used?"))?
+                .contiguous()
+                .map_err(anyhow::Error::from)
+        };
+        let found: Vec<Tensor> = self.parameters.iter().map(find).collect::<Result<_>>()?;
         self.steps += 1;
         let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let correction = (1.0 - f64::from(BETA2).powi(t)).sqrt() / (1.0 - f64::from(BETA1).powi(t));
         let adam_rate = learning_rate * correction;
-        let parameters: Vec<(&str, &Var)> = self.parameters.iter().collect();
-        parameters.par_iter().enumerate().try_for_each(|(number, (name, var))| {
-            let gradient = gradients
-                .get(var)
-                .with_context(|| format!("parameter `{name}` has no gradient; is it used?"))?;
+        let parameters: Vec<(&Var, Tensor)> =
+            self.parameters.iter().map(|(_, var)| var).zip(found).collect();
+        parameters.par_iter().enumerate().try_for_each(|(number, (var, gradient))| {
             match self.averages.get(number) {
                 Some(Averages::Host { m, v }) => {
                     let update = Update::Adam { rate: adam_rate as f32, m, v };
-                    var.inplace_op2(&gradient.contiguous()?, &update)?;
+                    var.inplace_op2(gradient, &update)?;
                 }
                 Some(Averages::Device { m, v }) => {
                     let (b1, b2) = (f64::from(BETA1), f64::from(BETA2));
@@ -97,7 +103,7 @@ impl Optimizer {
                 }
                 None if matches!(var.device(), Device::Cpu) => {
                     let update = Update::Descent { rate: learning_rate as f32 };
-                    var.inplace_op2(&gradient.contiguous()?, &update)?;
+                    var.inplace_op2(gradient, &update)?;
                 }
                 None => var.set(&(var.as_tensor() - (gradient * learning_rate)?)?)?,
             }

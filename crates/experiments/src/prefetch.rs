@@ -40,8 +40,20 @@ impl<T: Send + 'static> Prefetch<T> {
     pub fn wait(&mut self) -> Result<T> {
         match self.items.as_ref().and_then(|items| items.recv().ok()) {
             Some(item) => item,
-            None => bail!("the thread that reads ahead has ended"),
+            None => bail!("the thread that works ahead has ended{}", self.panic()),
         }
+    }
+}
+
+impl<T> Prefetch<T> {
+    /// What the thread said when it panicked, if it did.
+    fn panic(&mut self) -> String {
+        let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) else {
+            return String::new();
+        };
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        format!(": it panicked: {}", text.unwrap_or("without a word"))
     }
 }
 
@@ -71,6 +83,13 @@ mod tests {
         }
         assert!(prefetch.wait().unwrap_err().to_string().contains("only 3"));
         assert!(prefetch.wait().is_err());
+    }
+
+    #[test]
+    fn a_panic_is_told() {
+        let mut prefetch = Prefetch::<u8>::new(1, || panic!("no {}", "luck")).unwrap();
+        let error = prefetch.wait().unwrap_err().to_string();
+        assert!(error.contains("no luck"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 /// Compressed files may unpack to so many times their size; more is an error.
 pub const MOST_TIMES: u64 = 1_100;
 
+pub(crate) const CHANGED: &str = "if it has changed, put it back; or start again without it";
 const REMEDY: &str = "give a TIFF or NPY file of grey pictures (integers or floats)";
 
 /// A grey picture: numbers as they are stored, row by row.
@@ -157,11 +158,6 @@ impl MicrographFile {
         Ok(Self { path: path.to_path_buf(), pages, format })
     }
 
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Height and width of each micrograph.
     pub fn pages(&self) -> &[(usize, usize)] {
         &self.pages
@@ -170,12 +166,12 @@ impl MicrographFile {
     /// Reads one as it is stored.
     ///
     /// # Errors
-    /// It is cut short, damaged, or has no finite pixel.
-    ///
-    /// # Panics
-    /// If there is no such page.
+    /// There is no such page, it is cut short or damaged, or has no finite pixel.
     pub fn read(&self, page: usize) -> Result<Micrograph, Error> {
-        let (height, width) = self.pages[page];
+        let Some(&(height, width)) = self.pages.get(page) else {
+            let problem = format!("{} pages, none of number {page}", self.pages.len());
+            return Err(Error::content(&self.path, problem, CHANGED));
+        };
         let pixels = match self.format {
             Format::Tiff => tiff::read(&self.path, page)?,
             Format::Npy => npy::read(&self.path, page)?,
@@ -185,9 +181,9 @@ impl MicrographFile {
             return Err(Error::content(&self.path, problem, REMEDY));
         }
         let micrograph = Micrograph { height, width, pixels };
-        if micrograph.statistics().is_none() {
+        if !micrograph.pixels.iter().any(|x| x.is_finite()) {
             let problem = format!("page {page} has no finite pixel");
-            return Err(Error::content(&self.path, problem, "leave it out"));
+            return Err(Error::content(&self.path, problem, "start again without it"));
         }
         Ok(micrograph)
     }
@@ -208,7 +204,11 @@ fn narrowed(path: &Path, wide: impl Iterator<Item = f64>) -> Result<Vec<f32>, Er
 
 fn io(path: &Path, source: std::io::Error) -> Error {
     if source.kind() == std::io::ErrorKind::UnexpectedEof {
-        return Error::content(path, "the file is cut short".to_owned(), "get it again");
+        return Error::content(
+            path,
+            "the file is cut short".to_owned(),
+            "get it again, or start again without it",
+        );
     }
     Error::Io { path: path.to_path_buf(), source, remedy: REMEDY }
 }

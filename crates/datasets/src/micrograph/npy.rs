@@ -99,9 +99,12 @@ fn open(path: &Path) -> Result<Array, Error> {
     };
     let start = file.stream_position().map_err(|error| io(path, error))?;
     let Some((descr, fortran, shape)) = parsed(&text) else {
-        return wrong(format!("a header that cannot be read: {}", text.trim_end()));
+        let start: String = text.chars().take(200).collect();
+        return wrong(format!("a header that cannot be read: {}", start.trim_end()));
     };
-    let (order, kind) = descr.split_at(descr.len().min(1));
+    let Some(kind) = descr.strip_prefix(['<', '>', '|', '=']) else {
+        return wrong(format!("numbers of type {descr:?}; expected one such as <f4"));
+    };
     let (kind, size) = match kind {
         "f2" | "f4" | "f8" => (Kind::Float, kind[1..].parse().unwrap_or(8)),
         "i1" | "i2" => (Kind::Signed, kind[1..].parse().unwrap_or(2)),
@@ -143,7 +146,7 @@ fn open(path: &Path) -> Result<Array, Error> {
         width: width as usize,
         kind,
         size,
-        little: order != ">",
+        little: !descr.starts_with('>'),
         fortran,
     })
 }

@@ -37,14 +37,21 @@ struct Page {
 /// Height and width of each page.
 pub fn pages(path: &Path) -> Result<Vec<(usize, usize)>, Error> {
     let wrong = |problem: String| Err(Error::content(path, problem, REMEDY));
-    let pages = directories(path)?;
+    let (pages, length) = directories(path)?;
     for (number, page) in pages.iter().enumerate() {
         let Page { width, height, bits, samples, format, photometric, .. } = *page;
         let found = match (photometric, samples, format, bits) {
             (3, ..) => "a palette picture: its numbers are colours".to_owned(),
             (_, 2.., ..) => format!("{samples} samples a pixel (RGB or several channels)"),
             (_, _, 5 | 6, _) => "complex numbers".to_owned(),
-            (_, _, 1..=3, 8 | 16 | 32 | 64) if width > 0 && height > 0 => continue,
+            (_, _, 1..=3, 8 | 16 | 32 | 64) if width > 0 && height > 0 => {
+                // Stored and as 32-bit floats, both are in memory for a while.
+                let bytes = u128::from(width) * u128::from(height) * u128::from(bits / 8 + 4);
+                if bytes <= u128::from(length) * u128::from(MOST_TIMES) {
+                    continue;
+                }
+                format!("{width}x{height} pixels, which {length} bytes cannot hold")
+            }
             (_, _, 1..=3, 8 | 16 | 32 | 64) => format!("a picture of {width}x{height} pixels"),
             _ => format!("{bits}-bit numbers of kind {format}"),
         };
@@ -59,34 +66,34 @@ pub fn pages(path: &Path) -> Result<Vec<(usize, usize)>, Error> {
 
 /// All pixels of a page.
 pub fn read(path: &Path, page: usize) -> Result<Vec<f32>, Error> {
-    let pages = directories(path)?;
+    let (pages, length) = directories(path)?;
     let patches = pages.iter().filter_map(|page| page.white_is_zero_at).collect();
     let file = File::open(path).map_err(|error| io(path, error))?;
-    let length = file.metadata().map_err(|error| io(path, error))?.len();
     let reader = Patched { inner: BufReader::new(file), at: 0, patches };
     let decoded = decode(reader, page, length).map_err(|error| match error {
         TiffError::IoError(error) => io(path, error),
         TiffError::LimitsExceeded => Error::content(
             path,
             format!("page {page} would take more than {MOST_TIMES} times the file's size"),
-            "get the file again",
+            "get the file again, or start again without it",
         ),
         error => Error::content(path, format!("page {page}: {error}"), "get the file again"),
     })?;
-    fn lossless<T: Into<f64>>(numbers: Vec<T>) -> Vec<f32> {
+    // Integers over 2^24 are rounded.
+    fn floats<T: Into<f64>>(numbers: Vec<T>) -> Vec<f32> {
         numbers.into_iter().map(|x| x.into() as f32).collect()
     }
     Ok(match decoded {
         DecodingResult::F32(numbers) => numbers,
         DecodingResult::F64(numbers) => narrowed(path, numbers.into_iter())?,
         DecodingResult::F16(numbers) => numbers.into_iter().map(f32::from).collect(),
-        DecodingResult::U8(numbers) => lossless(numbers),
-        DecodingResult::U16(numbers) => lossless(numbers),
-        DecodingResult::U32(numbers) => lossless(numbers),
+        DecodingResult::U8(numbers) => floats(numbers),
+        DecodingResult::U16(numbers) => floats(numbers),
+        DecodingResult::U32(numbers) => floats(numbers),
         DecodingResult::U64(numbers) => numbers.into_iter().map(|x| x as f32).collect(),
-        DecodingResult::I8(numbers) => lossless(numbers),
-        DecodingResult::I16(numbers) => lossless(numbers),
-        DecodingResult::I32(numbers) => lossless(numbers),
+        DecodingResult::I8(numbers) => floats(numbers),
+        DecodingResult::I16(numbers) => floats(numbers),
+        DecodingResult::I32(numbers) => floats(numbers),
         DecodingResult::I64(numbers) => numbers.into_iter().map(|x| x as f32).collect(),
     })
 }
@@ -151,8 +158,8 @@ impl Numbers {
     }
 }
 
-/// The directories of all pages, in order.
-fn directories(path: &Path) -> Result<Vec<Page>, Error> {
+/// The directories of all pages, in order, and the file's length.
+fn directories(path: &Path) -> Result<(Vec<Page>, u64), Error> {
     let wrong = |problem: &str| Err(Error::content(path, problem.to_owned(), REMEDY));
     let file = File::open(path).map_err(|error| io(path, error))?;
     let length = file.metadata().map_err(|error| io(path, error))?.len();
@@ -179,27 +186,38 @@ fn directories(path: &Path) -> Result<Vec<Page>, Error> {
     let Some(mut next) = header().map_err(|error| io(path, error))? else {
         return wrong("no TIFF file (it does not begin like one)");
     };
-    let (mut pages, mut seen) = (Vec::new(), HashSet::new());
+    let (mut pages, mut seen, mut bytes) = (Vec::new(), HashSet::new(), 0_u64);
     while next != 0 {
         if !seen.insert(next) {
             return wrong("its directories refer to each other in a circle");
         }
-        let (page, after) = directory(&mut numbers, next).map_err(|error| io(path, error))?;
-        pages.push(page);
-        next = after;
+        let (count, size) = entries(&mut numbers, next).map_err(|error| io(path, error))?;
+        // Directories that overlap could make reading them take for ever.
+        bytes = bytes.saturating_add(count.saturating_mul(size));
+        if bytes > length {
+            return wrong("its directories are longer than the file, which is damaged");
+        }
+        let found = directory(&mut numbers, next, count).map_err(|error| io(path, error))?;
+        pages.push(found.0);
+        next = found.1;
     }
-    if pages.is_empty() { wrong("a TIFF file without pictures") } else { Ok(pages) }
+    if pages.is_empty() { wrong("a TIFF file without pictures") } else { Ok((pages, length)) }
+}
+
+/// The number of entries of a directory, and the bytes of each.
+fn entries(numbers: &mut Numbers, at: u64) -> std::io::Result<(u64, u64)> {
+    numbers.file.seek(SeekFrom::Start(at))?;
+    let (count_bytes, entry_bytes) = if numbers.big_tiff { (8, 20) } else { (2, 12) };
+    Ok((numbers.number(count_bytes)?, entry_bytes))
 }
 
 /// One directory, and where the next one is.
-fn directory(numbers: &mut Numbers, at: u64) -> std::io::Result<(Page, u64)> {
-    numbers.file.seek(SeekFrom::Start(at))?;
+fn directory(numbers: &mut Numbers, at: u64, count: u64) -> std::io::Result<(Page, u64)> {
     let (count_bytes, entry_bytes) = if numbers.big_tiff { (8, 20) } else { (2, 12) };
-    let count = numbers.number(count_bytes)?;
     // What the standard takes where an entry is absent.
     let mut page = Page { bits: 1, samples: 1, format: 1, photometric: 1, ..Page::default() };
     for number in 0..count {
-        let entry = at + count_bytes as u64 + number * entry_bytes;
+        let entry = at + count_bytes + number * entry_bytes;
         numbers.file.seek(SeekFrom::Start(entry))?;
         let (tag, kind) = (numbers.number(2)? as u16, numbers.number(2)?);
         let items = numbers.offset()?;
@@ -233,7 +251,7 @@ fn directory(numbers: &mut Numbers, at: u64) -> std::io::Result<(Page, u64)> {
             page.white_is_zero_at = Some(value_at + lowest);
         }
     }
-    numbers.file.seek(SeekFrom::Start(at + count_bytes as u64 + count * entry_bytes))?;
+    numbers.file.seek(SeekFrom::Start(at + count_bytes + count * entry_bytes))?;
     let next = numbers.offset()?;
     Ok((page, next))
 }

@@ -74,7 +74,7 @@ impl Files {
         );
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("{folder}: cannot be made"))?;
-        for stray in [self.metrics(), self.checkpoint(), self.summary()] {
+        for stray in [self.metrics(), self.checkpoint(), self.summary(), self.evaluations()] {
             ensure!(
                 !stray.exists(),
                 "{}: is in the way of a new run, without a config.toml beside it; move it, or give \

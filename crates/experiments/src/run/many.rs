@@ -22,7 +22,7 @@ pub fn next_folder(runs: &Path) -> Result<PathBuf> {
 /// order.
 ///
 /// # Errors
-/// The first that a run gives; runs that are under way end before.
+/// The first that a run gives; runs that are under way end before, others do not begin.
 pub fn train_all<J: Sync>(
     jobs: &[J],
     parallel: usize,
@@ -35,7 +35,9 @@ pub fn train_all<J: Sync>(
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(number) = next else { return Ok(()) };
-            let summary = pool.install(|| train(&jobs[number]))?;
+            let summary = pool.install(|| train(&jobs[number])).inspect_err(|_| {
+                queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            })?;
             results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(summary);
         }
     };

@@ -160,7 +160,14 @@ pub fn train<E: Experiment>(
     }
     let mut metrics = MetricsWriter::open(&files.metrics(), keep)?;
     progress.start_at(run.step);
-    let outcome = run.go(&mut metrics, progress)?;
+    let outcome = match run.go(&mut metrics, progress) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // Nothing of what was done is lost; the first error is the one to tell.
+            let _ = run.save(&mut metrics, Outcome::Interrupted);
+            return Err(error);
+        }
+    };
     let summary = run.save(&mut metrics, outcome)?;
     progress.finish(&summary.message);
     Ok(summary)
@@ -217,8 +224,9 @@ impl<'a, E: Experiment> Run<'a, E> {
                 return Ok(Outcome::Interrupted);
             }
             let batch = batches.wait()?;
-            self.step += 1;
-            let record = self.experiment.step(batch, self.step, &mut Clock::default())?;
+            let step = self.step + 1;
+            let record = self.experiment.step(batch, step, &mut Clock::default())?;
+            self.step = step;
             self.drawn += self.experiment.batch_size();
             self.skipped_in_a_row = if record.skipped() { self.skipped_in_a_row + 1 } else { 0 };
             metrics.write(record)?;

@@ -18,15 +18,42 @@ const MADE_TEST: (usize, u64) = (20, 0x7465_7374);
 /// Scans made ahead.
 const AHEAD: usize = 4;
 
-/// Training and test crops, and the mask of their scans.
+/// Crops to train on, and those to evaluate on.
 #[derive(Clone, Debug)]
 pub struct Data {
     /// To train on.
     pub train: Crops,
     /// To evaluate on.
-    pub test: Crops,
+    pub test: TestData,
+}
+
+/// Crops to evaluate on, and the mask of all scans.
+#[derive(Clone, Debug)]
+pub struct TestData {
+    /// The crops.
+    pub crops: Crops,
     /// The scan's mask in sixteenths, row by row.
     pub mask: Arc<Vec<u8>>,
+}
+
+impl TestData {
+    /// Finds the micrographs of the settings, or makes lattices if they name none.
+    ///
+    /// # Errors
+    /// A file is missing, damaged or too small; the message says which, and what to do.
+    pub fn open(settings: &Settings) -> Result<Self> {
+        let crops = crops(settings, Split::Test, MADE_TEST)?;
+        Ok(Self { crops, mask: Arc::new(spiral_mask(settings.side, settings.coverage.value())) })
+    }
+}
+
+fn crops(settings: &Settings, split: Split, made: (usize, u64)) -> Result<Crops> {
+    let Settings { side, skip_small, .. } = *settings;
+    let all = match &settings.data {
+        Some(data) => Crops::open(data, split, side, skip_small)?,
+        None => Crops::lattices(made.0, side, made.1),
+    };
+    Ok(all.take(settings.pictures.unwrap_or(usize::MAX)))
 }
 
 impl Data {
@@ -35,20 +62,10 @@ impl Data {
     /// # Errors
     /// A file is missing, damaged or too small; the message says which, and what to do.
     pub fn open(settings: &Settings) -> Result<Self> {
-        let Settings { side, skip_small, .. } = *settings;
-        let count = settings.pictures.unwrap_or(usize::MAX);
-        let (train, test) = match &settings.data {
-            Some(data) => (
-                Crops::open(data, Split::Train, side, skip_small)?,
-                Crops::open(data, Split::Test, side, skip_small)?,
-            ),
-            None => (
-                Crops::lattices(MADE_TRAIN.0, side, MADE_TRAIN.1),
-                Crops::lattices(MADE_TEST.0, side, MADE_TEST.1),
-            ),
-        };
-        let mask = Arc::new(spiral_mask(side, settings.coverage.value()));
-        Ok(Self { train: train.take(count), test: test.take(count), mask })
+        Ok(Self {
+            train: crops(settings, Split::Train, MADE_TRAIN)?,
+            test: TestData::open(settings)?,
+        })
     }
 }
 
@@ -99,12 +116,18 @@ pub struct Batch {
     pub outer: Vec<f32>,
     /// It at half the side and then blurred: the inner target.
     pub inner: Vec<f32>,
+    /// Pixels of the crop that were not finite, and became the mean of the others.
+    pub replaced: usize,
     side: usize,
 }
 
 impl Batch {
     /// Scans a square crop; with detector noise from a generator.
-    pub fn new(crop: &Micrograph, mask: &[u8], noise: Option<&mut impl Rng>) -> Self {
+    pub fn new(
+        (crop, replaced): (&Micrograph, usize),
+        mask: &[u8],
+        noise: Option<&mut impl Rng>,
+    ) -> Self {
         let side = crop.height();
         let mut truth = crop.pixels().to_vec();
         let found = range(&truth);
@@ -117,6 +140,7 @@ impl Batch {
             outer: blur(&truth, side, side),
             inner: blur(&half, side / 2, side / 2),
             truth,
+            replaced,
             side,
         }
     }
@@ -140,10 +164,10 @@ impl Batch {
 /// The system gives no thread.
 pub fn prefetched(settings: &Settings, data: &Data, drawn: u64) -> Result<Prefetch<Batch>> {
     let mut stream = CropStream::new(data.train.clone(), settings.seed, drawn);
-    let (mask, noise) = (data.mask.clone(), settings.noise);
+    let (mask, noise) = (data.test.mask.clone(), settings.noise);
     Prefetch::new(AHEAD, move || {
-        let (crop, mut rng) = stream.next_crop()?;
-        Ok(Batch::new(&crop, &mask, noise.then_some(&mut rng)))
+        let (crop, replaced, mut rng) = stream.next_crop()?;
+        Ok(Batch::new((&crop, replaced), &mask, noise.then_some(&mut rng)))
     })
 }
 
@@ -151,14 +175,17 @@ pub fn prefetched(settings: &Settings, data: &Data, drawn: u64) -> Result<Prefet
 ///
 /// # Errors
 /// The crop cannot be read.
-pub fn test_scan(settings: &Settings, data: &Data, number: usize) -> Result<Batch> {
-    let crop = data.test.read(number)?;
+pub fn test_scan(settings: &Settings, data: &TestData, number: usize) -> Result<Batch> {
+    let (crop, replaced) = data.crops.read(number)?;
     let mut rng = test_noise(number);
-    Ok(Batch::new(&crop, &data.mask, settings.noise.then_some(&mut rng)))
+    Ok(Batch::new((&crop, replaced), &data.mask, settings.noise.then_some(&mut rng)))
 }
 
+/// Not the numbers that made lattices are drawn with.
+const NOISE_SEED: u64 = 0x6e6f_6973;
+
 fn test_noise(number: usize) -> ChaCha8Rng {
-    let mut rng: ChaCha8Rng = rand::SeedableRng::seed_from_u64(MADE_TEST.1);
+    let mut rng: ChaCha8Rng = rand::SeedableRng::seed_from_u64(NOISE_SEED);
     rng.set_stream(number as u64);
     rng
 }

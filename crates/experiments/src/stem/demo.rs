@@ -178,8 +178,8 @@ fn complete(jobs: &[Job], summaries: &[Summary], data: &Data, folder: &Path) -> 
         ["harmonic fill", "nearest scanned pixel"].map(|name| Found::new(name.to_owned(), None));
     let mut rows = Vec::new();
     let settings = &jobs[0].settings;
-    for number in 0..data.test.len() {
-        let batch = test_scan(settings, data, number)?;
+    for number in 0..data.test.crops.len() {
+        let batch = test_scan(settings, &data.test, number)?;
         let side = settings.side;
         let picture = |numbers: &[f32]| Picture::greys(numbers, (side, side), (-1.0, 1.0));
         let mut row = vec![picture(&batch.raw)];
@@ -191,7 +191,7 @@ fn complete(jobs: &[Job], summaries: &[Summary], data: &Data, folder: &Path) -> 
                 row.push(picture(&outer));
             }
         }
-        let known = known(&batch.raw, &data.mask);
+        let known = known(&batch.raw, &data.test.mask);
         for (method, found) in [harmonic, nearest].into_iter().zip(&mut plain) {
             let filled = method(&known, side);
             found.blurred.add(&filled, &batch.outer);
@@ -230,7 +230,7 @@ fn complete(jobs: &[Job], summaries: &[Summary], data: &Data, folder: &Path) -> 
     text.push_str(&format!(
         "Over {} test crops; networks learn to give the blurred truth. The last row of the picture is \
          the first crop's corner.\n",
-        data.test.len()
+        data.test.crops.len()
     ));
     Ok(text)
 }

@@ -1,7 +1,7 @@
 //! Evaluation on test crops.
 
 use super::data::{Batch, test_scan};
-use super::{Data, Generator, Settings, raw_loss};
+use super::{Generator, Settings, TestData, raw_loss};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 
@@ -27,12 +27,12 @@ pub struct Evaluation {
 pub fn evaluate(
     generator: &Generator,
     settings: &Settings,
-    data: &Data,
+    data: &TestData,
     device: &Device,
 ) -> Result<Evaluation> {
     let mut losses = [Vec::new(), Vec::new()];
     let (mut blurred, mut itself) = (MeanSquare::default(), MeanSquare::default());
-    for number in 0..data.test.len() {
+    for number in 0..data.crops.len() {
         let batch = test_scan(settings, data, number)?;
         let (truth, target) = (batch.truth.clone(), batch.outer.clone());
         let (outer, found) = completed(generator, batch, device)?;
@@ -43,7 +43,7 @@ pub fn evaluate(
     }
     let [outer, inner] = losses.map(|losses| mean_and_std(&losses));
     Ok(Evaluation {
-        count: data.test.len(),
+        count: data.crops.len(),
         outer,
         inner,
         rms_blurred: blurred.rms_percent(),

@@ -71,30 +71,37 @@ fn png_bytes(picture: &Micrograph, (black, white): (f32, f32)) -> Result<Vec<u8>
 /// It cannot be read, has another size, or holds other numbers.
 pub fn read_mask(path: &Path, (height, width): (usize, usize)) -> Result<Vec<u8>> {
     let mask = match extension(path).as_str() {
-        "png" => read_png(path).with_context(|| format!("{}: no grey PNG mask", path.display()))?,
+        "png" => read_png(path, (height, width))
+            .with_context(|| format!("{}: no usable grey PNG mask", path.display()))?,
         _ => MicrographFile::open(path)?.read(0)?,
     };
     ensure!(
         (mask.height(), mask.width()) == (height, width),
-        "{}: a mask of {}x{} pixels for a scan of {height}x{width}",
+        "{}: a mask of {}x{} pixels for a scan of {height}x{width}; give the scan's own mask",
         path.display(),
         mask.height(),
         mask.width()
     );
     let above_one = mask.pixels().iter().any(|&x| x > 1.0);
     let one = if above_one { 255.0 } else { 1.0 };
-    ensure!(
-        mask.pixels().iter().all(|x| (0.0..=one).contains(x)),
-        "{}: a mask with other numbers than 0 to 1 or 0 to 255",
-        path.display()
-    );
+    if let Some(wrong) = mask.pixels().iter().find(|x| !(0.0..=one).contains(*x)) {
+        bail!(
+            "{}: a mask with the number {wrong}; expected 0 to 1, or 0 to 255: scale it",
+            path.display()
+        );
+    }
     Ok(mask.pixels().iter().map(|x| (16.0 * x / one).round() as u8).collect())
 }
 
-fn read_png(path: &Path) -> Result<Micrograph> {
+fn read_png(path: &Path, (height, width): (usize, usize)) -> Result<Micrograph> {
     let mut decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path)?));
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
     let mut reader = decoder.read_info()?;
+    let (found_height, found_width) = (reader.info().height, reader.info().width);
+    ensure!(
+        (found_height as usize, found_width as usize) == (height, width),
+        "it has {found_height}x{found_width} pixels, the scan {height}x{width}"
+    );
     let size = reader.output_buffer_size().context("a picture too large")?;
     let mut bytes = vec![0; size];
     let info = reader.next_frame(&mut bytes)?;

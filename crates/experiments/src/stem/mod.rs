@@ -17,7 +17,7 @@ mod weight_norm;
 
 pub use complete::{Partial, mask_for};
 pub use coverage::Coverage;
-pub use data::{Batch, Data, Scan, test_scan};
+pub use data::{Batch, Data, Scan, TestData, test_scan};
 pub use demo::{DemoOptions, demo};
 pub use evaluate::{Evaluation, MeanSquare, completed, evaluate};
 pub use loss::raw_loss;

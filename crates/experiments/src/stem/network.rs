@@ -34,12 +34,12 @@ impl Layer {
         &self,
         x: &FeatureMaps,
         residual: Option<&FeatureMaps>,
-        start: bool,
+        pass: Pass,
     ) -> Result<FeatureMaps> {
-        if let (true, Some(gain)) = (start, &self.gain) {
+        if let (Pass::Start, Some(gain)) = (pass, &self.gain) {
             self.start_from(x, gain)?;
         }
-        Ok(self.convolve(x, residual, &self.config)?)
+        Ok(self.convolve(x, residual, &self.config, pass != Pass::Complete)?)
     }
 
     fn convolve(
@@ -47,15 +47,19 @@ impl Layer {
         x: &FeatureMaps,
         residual: Option<&FeatureMaps>,
         config: &ConvConfig,
+        gradients: bool,
     ) -> candle_core::Result<FeatureMaps> {
+        let of =
+            |var: &Var| if gradients { var.as_tensor().clone() } else { var.as_detached_tensor() };
         let kernel = match &self.gain {
-            Some(gain) => weight_norm(&self.weight, gain, self.transposed)?,
-            None => self.weight.as_tensor().clone(),
+            Some(gain) => weight_norm(&of(&self.weight), &of(gain), self.transposed)?,
+            None => of(&self.weight),
         };
+        let bias = of(&self.bias);
         match residual {
-            Some(residual) => x.conv2d_plus(&kernel, &self.bias, config, residual),
-            None if self.transposed => x.conv_transpose2d(&kernel, &self.bias, config),
-            None => x.conv2d(&kernel, &self.bias, config),
+            Some(residual) => x.conv2d_plus(&kernel, &bias, config, residual),
+            None if self.transposed => x.conv_transpose2d(&kernel, &bias, config),
+            None => x.conv2d(&kernel, &bias, config),
         }
     }
 
@@ -63,7 +67,7 @@ impl Layer {
     /// 1 in each channel, for this input. A channel without deviation (a single pixel, say) stays.
     fn start_from(&self, x: &FeatureMaps, gain: &Var) -> Result<()> {
         let plain = ConvConfig { activation: Activation::None, ..self.config };
-        let before = self.convolve(x, None, &plain)?.into_tensor()?.detach().flatten_to(2)?;
+        let before = self.convolve(x, None, &plain, false)?.into_tensor()?.flatten_to(2)?;
         let mean = before.mean(0)?;
         let std = before.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()?;
         let varies = std.gt(1e-6)?;
@@ -73,11 +77,21 @@ impl Layer {
     }
 }
 
+/// How a generator is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// For gradients.
+    Train,
+    /// To start gains and biases from data.
+    Start,
+    /// For the picture alone: nothing is kept for a way back.
+    Complete,
+}
+
 /// What the generator makes of a partial scan; channels-last.
-#[derive(Clone, Debug)]
 pub struct Outputs {
-    /// The features at half the side.
-    pub features: Tensor,
+    /// The inner network's features at half the side.
+    pub features: FeatureMaps,
     /// The trainer's picture at half the side; only while training.
     pub inner: Option<Tensor>,
     /// The completed picture.
@@ -225,7 +239,7 @@ impl Generator {
     /// # Errors
     /// The shapes do not fit.
     pub fn forward(&self, full: &Tensor, half: &Tensor, training: bool) -> Result<Outputs> {
-        self.pass(full, half, training, false)
+        self.pass(full, half, if training { Pass::Train } else { Pass::Complete })
     }
 
     /// Sets every weight-normalised layer's gain and bias, layer by layer, so that what comes before
@@ -234,29 +248,29 @@ impl Generator {
     /// # Errors
     /// The shapes do not fit.
     pub fn start_from(&self, full: &Tensor, half: &Tensor) -> Result<()> {
-        self.pass(full, half, true, true).map(drop)
+        self.pass(full, half, Pass::Start).map(drop)
     }
 
-    fn pass(&self, full: &Tensor, half: &Tensor, training: bool, start: bool) -> Result<Outputs> {
+    fn pass(&self, full: &Tensor, half: &Tensor, pass: Pass) -> Result<Outputs> {
         let run = |x: FeatureMaps, layers: &[Layer]| {
-            layers.iter().try_fold(x, |x, layer| layer.run(&x, None, start))
+            layers.iter().try_fold(x, |x, layer| layer.run(&x, None, pass))
         };
         let blocks = |x: FeatureMaps, blocks: &[[Layer; 3]]| {
             blocks.iter().try_fold(x, |x, [a, b, c]| {
-                let inside = b.run(&a.run(&x, None, start)?, None, start)?;
-                c.run(&inside, Some(&x), start)
+                let inside = b.run(&a.run(&x, None, pass)?, None, pass)?;
+                c.run(&inside, Some(&x), pass)
             })
         };
-        let x = self.inner_stem.run(&FeatureMaps::new(half)?, None, start)?;
+        let x = self.inner_stem.run(&FeatureMaps::new(half)?, None, pass)?;
         let features = run(blocks(run(x, &self.down)?, &self.inner_blocks)?, &self.up)?;
-        let inner = match training {
-            true => Some(run(features.clone(), &self.trainer)?.into_tensor()?),
-            false => None,
+        let inner = match pass {
+            Pass::Complete => None,
+            _ => Some(run(features.clone(), &self.trainer)?.into_tensor()?),
         };
-        let x = self.outer_stem.run(&FeatureMaps::new(full)?, None, start)?;
-        let x = blocks(self.outer_down.run(&x, Some(&features), start)?, &self.outer_blocks)?;
-        let outer = run(self.outer_up.run(&x, None, start)?, &self.outer_last)?.into_tensor()?;
-        Ok(Outputs { features: features.to_tensor()?.detach(), inner, outer })
+        let x = self.outer_stem.run(&FeatureMaps::new(full)?, None, pass)?;
+        let x = blocks(self.outer_down.run(&x, Some(&features), pass)?, &self.outer_blocks)?;
+        let outer = run(self.outer_up.run(&x, None, pass)?, &self.outer_last)?.into_tensor()?;
+        Ok(Outputs { features, inner, outer })
     }
 
     /// Its weights, gains and biases.

@@ -1,20 +1,21 @@
 //! Two ways to complete a scan without learning, to compare with.
 
-/// Scanned pixels with at least this mask (in sixteenths) are taken for the truth.
-const SURE: u8 = 8;
+/// Scanned pixels with at least this mask (in sixteenths) are taken for the truth: the path of the
+/// beam has 6 where it is diagonal and 8 where it is straight.
+const SURE: u8 = 6;
 /// Sweeps of the harmonic fill. The arms of the spiral are tens of pixels apart: it has settled.
 const SWEEPS: usize = 400;
 /// Over-relaxation of the harmonic fill.
 const OVER: f32 = 1.85;
 
 /// What a partial scan (see [`datasets::partial_scan`]) says of the picture: the scan over the mask
-/// where the mask is at least one half, nothing elsewhere.
+/// where the mask is at least 6/16, nothing elsewhere.
 pub fn known(scan: &[f32], mask: &[u8]) -> Vec<Option<f32>> {
     let of = |(&x, &mask): (&f32, &u8)| (mask >= SURE).then(|| x / datasets::weight(mask));
     scan.iter().zip(mask).map(of).collect()
 }
 
-/// Every pixel takes the nearest known one's number; of several, that of the first row. All 0 if
+/// Every pixel takes the nearest known one's number; of several, that of the nearest column. All 0 if
 /// nothing is known.
 pub fn nearest(known: &[Option<f32>], width: usize) -> Vec<f32> {
     let height = known.len() / width.max(1);

@@ -33,6 +33,8 @@ pub struct Row {
     pub inner_std: Option<f64>,
     /// 1 if it was clipped.
     pub inner_clipped_count: Option<u64>,
+    /// Pixels of the crop that were not finite, and became the mean of the others.
+    pub replaced_pixels: u64,
     /// 1 if the step was skipped because of losses that are not finite.
     pub skipped: u8,
     /// The learning rate.

@@ -69,7 +69,7 @@ impl Experiment for Trainer<'_> {
     fn sources(&self) -> Sources {
         Sources {
             train: self.data.train.source().to_owned(),
-            test: self.data.test.source().to_owned(),
+            test: self.data.test.crops.source().to_owned(),
         }
     }
 
@@ -85,18 +85,20 @@ impl Experiment for Trainer<'_> {
     fn step(&mut self, batch: Batch, step: u64, clock: &mut Clock) -> Result<Row> {
         let learning_rate =
             learning_rate(self.settings.learning_rate, step - 1, self.settings.steps);
+        let replaced_pixels = batch.replaced as u64;
         let [full, half, outer_target, inner_target] = batch.tensors(&self.device)?;
         clock.end(Phase::Data);
         if step == 1 && self.settings.data_dependent_start {
             self.generator.start_from(&full, &half)?;
         }
         let outputs = self.generator.forward(&full, &half, true)?;
-        let inner = outputs.inner.context("the inner output, while training")?;
+        let inner_output = outputs.inner.context("the inner output, while training")?;
         let outer_loss = raw_loss(&outputs.outer, &outer_target)?;
-        let inner_loss = raw_loss(&inner, &inner_target)?;
+        let inner_loss = raw_loss(&inner_output, &inner_target)?;
         let (outer_raw, inner_raw) = (scalar(&outer_loss)?, scalar(&inner_loss)?);
         clock.end(Phase::Forward);
-        let mut row = Row { step, outer_raw, inner_raw, learning_rate, ..Row::default() };
+        let mut row =
+            Row { step, outer_raw, inner_raw, replaced_pixels, learning_rate, ..Row::default() };
         if !(outer_raw.is_finite() && inner_raw.is_finite()) {
             // Neither loss's moments may learn from a step that is not taken.
             row.skipped = 1;
@@ -115,12 +117,14 @@ impl Experiment for Trainer<'_> {
         let gradients = (outer + inner)?.backward()?;
         clock.end(Phase::Backward);
         self.optimizer.step(&gradients, learning_rate)?;
+        // Freeing memory is work, too.
+        drop((gradients, outputs.features, outputs.outer, inner_output, outer_loss, inner_loss));
         clock.end(Phase::Optimizer);
         Ok(row)
     }
 
     fn evaluate(&self) -> Result<Vec<f64>> {
-        let found = evaluate(&self.generator, self.settings, self.data, &self.device)?;
+        let found = evaluate(&self.generator, self.settings, &self.data.test, &self.device)?;
         let [outer, inner] = [found.outer, found.inner];
         Ok(vec![outer.0, outer.1, inner.0, inner.1, found.rms_blurred, found.rms])
     }

@@ -220,6 +220,9 @@ pub struct MaskArgs {
     /// The file: .png (8 bits), .tif or .npy (32-bit floats, 0 to 1)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 fn side(text: &str) -> Result<usize, String> {

@@ -13,6 +13,7 @@ use experiments::stem::{
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,16 +22,39 @@ pub fn run(args: CompleteArgs) -> Result<ExitCode> {
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
+    let work = plan(&args)?;
+    for Work { file, page, input, paths } in &work {
+        let picture = file.read(*page)?;
+        pool.install(|| one(&args, &settings, &generator, input, picture, paths))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A picture to complete, and the files to write.
+struct Work {
+    file: MicrographFile,
+    page: usize,
+    input: PathBuf,
+    paths: [PathBuf; 2],
+}
+
+/// All pictures; an error before any work if a result would replace a file or another result.
+fn plan(args: &CompleteArgs) -> Result<Vec<Work>> {
+    let (mut work, mut taken) = (Vec::new(), HashSet::new());
     for input in &args.input {
         let file = MicrographFile::open(input)?;
+        let name = input.file_stem().unwrap_or_default().to_string_lossy();
         for page in 0..file.pages().len() {
-            let name = input.file_stem().unwrap_or_default().to_string_lossy();
-            let name = if file.pages().len() == 1 {
-                format!("{name}-completed")
-            } else {
-                format!("{name}-{page}-completed")
-            };
+            let page_name =
+                if file.pages().len() == 1 { String::new() } else { format!("-{page}") };
+            let name = format!("{name}{page_name}-completed");
             let paths = ["tif", "png"].map(|kind| args.out.join(format!("{name}.{kind}")));
+            ensure!(
+                taken.insert(name),
+                "{}: two inputs would be completed to this file; give them in two calls, with \
+                 different folders as --out",
+                paths[0].display()
+            );
             for path in &paths {
                 ensure!(
                     args.force || !path.exists(),
@@ -38,12 +62,14 @@ pub fn run(args: CompleteArgs) -> Result<ExitCode> {
                     path.display()
                 );
             }
-            let picture = file.read(page)?;
-            pool.install(|| one(&args, &settings, &generator, input, picture, &paths))?;
+            work.push(Work { file: file.clone(), page, input: input.clone(), paths });
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(work)
 }
+
+/// Pixels along the longer side of a picture for which a spiral is made.
+const LONGEST: usize = 1 << 14;
 
 fn one(
     args: &CompleteArgs,
@@ -64,16 +90,32 @@ fn one(
     let partial = match &args.mask {
         Some(path) => {
             let mask = read_mask(path, size)?;
-            let seen = picture.pixels().iter().zip(&mask).filter(|(_, mask)| **mask > 0);
+            let seen = || picture.pixels().iter().zip(&mask).filter(|(_, mask)| **mask > 0);
+            ensure!(seen().count() > 0, "{}: the mask is 0 everywhere", path.display());
+            let broken = seen().filter(|(x, _)| !x.is_finite()).count();
             ensure!(
-                seen.clone().count() > 0 && seen.clone().all(|(x, _)| x.is_finite()),
-                "{}: no scanned pixels, or some that are not finite; is it the scan's own mask?",
+                broken == 0,
+                "{}: {broken} scanned pixels (mask {}) are not finite; expected numbers: is it this \
+                 scan's mask?",
+                input.display(),
                 path.display()
             );
             Partial::of_scan(&picture, mask)
         }
         None => {
-            picture.fill_non_finite();
+            ensure!(
+                size.0.max(size.1) <= LONGEST,
+                "{}: {}x{} pixels; a spiral is made for at most {LONGEST}: give the scan and its --mask",
+                input.display(),
+                size.0,
+                size.1
+            );
+            if let Some(replaced @ 1..) = picture.fill_non_finite() {
+                println!(
+                    "{}: {replaced} pixels that are not finite become the mean of the others",
+                    input.display()
+                );
+            }
             let coverage = args.coverage.as_ref().unwrap_or(&settings.coverage);
             let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
             let noise = settings.noise.then_some(&mut rng);

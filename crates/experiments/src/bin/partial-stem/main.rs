@@ -3,7 +3,7 @@
 mod arguments;
 mod complete;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use arguments::{Cli, Command, DemoArgs, EvaluateArgs, MaskArgs, TrainArgs};
 use clap::Parser;
 use datasets::micrograph::Micrograph;
@@ -13,7 +13,7 @@ use experiments::device::{available_threads, quiet_candle, thread_pool};
 use experiments::progress::{RunProgress, stop_on_ctrl_c};
 use experiments::run::{RunSettings, Start, read_settings, train};
 use experiments::stem::{
-    Data, DemoOptions, Generator, Settings, Trainer, demo, evaluate, files::write,
+    Data, DemoOptions, Generator, Settings, TestData, Trainer, demo, evaluate, files::write,
 };
 use experiments::summary::Outcome;
 use std::path::Path;
@@ -95,10 +95,14 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
 fn open_checkpoint(path: &Path) -> Result<(Settings, Generator)> {
     let checkpoint = Checkpoint::<Settings>::read(path)?;
     let settings = checkpoint.settings;
-    settings.check()?;
-    let device = candle_core::Device::Cpu;
-    let generator = Generator::new(settings.divisor, settings.seed, &device)?;
-    generator.parameters().load("weights", &checkpoint.tensors)?;
+    let generator = || -> Result<Generator> {
+        settings.check()?;
+        let device = candle_core::Device::Cpu;
+        let generator = Generator::new(settings.divisor, settings.seed, &device)?;
+        generator.parameters().load("weights", &checkpoint.tensors)?;
+        Ok(generator)
+    };
+    let generator = generator().with_context(|| path.display().to_string())?;
     Ok((settings, generator))
 }
 
@@ -106,8 +110,8 @@ fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
     let (trained, generator) = open_checkpoint(&args.checkpoint)?;
     let data = args.data.or_else(|| trained.data.clone());
     let settings = Settings { data, pictures: None, ..trained };
-    let data = Data::open(&settings)?;
-    println!("Pictures: {}.", data.test.source());
+    let data = TestData::open(&settings)?;
+    println!("Pictures: {}.", data.crops.source());
     let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
     let found =
         pool.install(|| evaluate(&generator, &settings, &data, &candle_core::Device::Cpu))?;
@@ -126,6 +130,11 @@ fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
 }
 
 fn run_mask(args: MaskArgs) -> Result<ExitCode> {
+    ensure!(
+        args.force || !args.out.exists(),
+        "{}: is there already; give another file with --out, or --force to replace it",
+        args.out.display()
+    );
     let mask = spiral_mask(args.side, args.coverage.value());
     let pixels: Vec<f32> = mask.iter().map(|&mask| weight(mask)).collect();
     let count = pixels.len() as f64;
