@@ -124,7 +124,7 @@ mod tests {
             let path = folder.path().join(name);
             write(&path, &picture, (0.0, 1.0)).unwrap();
             assert!(read_mask(&path, (32, 32)).unwrap() == mask, "{name}");
-            let error = read_mask(&path, (32, 64)).unwrap_err().to_string();
+            let error = format!("{:#}", read_mask(&path, (32, 64)).unwrap_err());
             assert!(error.contains("32x64"), "{error}");
         }
         let error = write(&folder.path().join("mask.gif"), &picture, (0.0, 1.0));
