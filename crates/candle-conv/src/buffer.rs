@@ -138,7 +138,7 @@ mod tests {
         for length in [0, 1, 17, 1000] {
             let mut buffer = Buffer::<f32>::take(length);
             assert_eq!(buffer.len(), length);
-            assert!(length == 0 || buffer.as_ptr() as usize % LINE == 0);
+            assert!(length == 0 || buffer.as_ptr().addr().is_multiple_of(LINE));
             buffer.fill(length as f32);
             assert_eq!(buffer.into_vec(), vec![length as f32; length]);
         }
