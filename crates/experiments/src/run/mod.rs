@@ -1,8 +1,10 @@
 //! Training runs: the loop, its records, its checkpoints. The same for all experiments.
 
+mod experiment;
 mod folder;
 mod many;
 
+pub use experiment::{Experiment, RunSettings, Sources};
 pub use folder::{Files, read_settings};
 pub use many::{next_folder, train_all};
 
@@ -10,111 +12,15 @@ use crate::checkpoint::{Checkpoint, Progress};
 use crate::clock::Clock;
 use crate::files::write_whole;
 use crate::metrics::{MetricsWriter, Record};
-use crate::prefetch::Prefetch;
 use crate::progress::{self, RunProgress};
 use crate::summary::{Outcome, Summary};
 use anyhow::{Context, Result, bail};
-use candle_core::Tensor;
 use folder::RunConfig;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
 /// A run ends as diverged after so many steps in a row with losses that are not finite.
 const MOST_SKIPS: u64 = 100;
-
-/// The settings of a run.
-pub trait RunSettings: Clone + PartialEq + Serialize + DeserializeOwned {
-    /// Checks the ranges that the types do not.
-    ///
-    /// # Errors
-    /// The message names the setting, its value and the range.
-    fn check(&self) -> Result<()>;
-
-    /// Steps in all.
-    fn steps(&self) -> u64;
-
-    /// Steps between checkpoints.
-    fn checkpoint_every(&self) -> u64;
-
-    /// Steps between evaluations; 0 for none.
-    fn eval_every(&self) -> u64;
-
-    /// What to try where a run diverges.
-    fn advice(&self) -> String;
-
-    /// These settings, with how often a run is saved and where it is computed at their defaults:
-    /// that is no part of what it is.
-    fn essence(&self) -> Self;
-
-    /// As [`essence`](Self::essence), and without the number of steps: what must not change between
-    /// the parts of a run.
-    fn fixed_part(&self) -> Self;
-}
-
-/// Where pictures come from: texts for people.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    /// Those to train on.
-    pub train: String,
-    /// Those to test on.
-    pub test: String,
-}
-
-/// What is trained: everything that a run does besides keeping records.
-pub trait Experiment {
-    /// The program's name.
-    const PROGRAM: &'static str;
-    /// The columns of `evaluations.csv` after the step.
-    const EVALUATION: &'static [&'static str];
-    /// Its settings.
-    type Settings: RunSettings;
-    /// A row of `metrics.csv`.
-    type Record: Record;
-    /// What a step needs.
-    type Batch: Send + 'static;
-
-    /// The settings of this run.
-    fn settings(&self) -> &Self::Settings;
-
-    /// Where its pictures come from.
-    fn sources(&self) -> Sources;
-
-    /// Pictures a step.
-    fn batch_size(&self) -> u64;
-
-    /// The batches after `drawn` pictures, made ahead of time.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    fn batches(&self, drawn: u64) -> Result<Prefetch<Self::Batch>>;
-
-    /// One step; steps count from 1.
-    ///
-    /// # Errors
-    /// An operation fails. Losses that are not finite are no error: the record says `skipped`.
-    fn step(&mut self, batch: Self::Batch, step: u64, clock: &mut Clock) -> Result<Self::Record>;
-
-    /// Numbers for the columns of `evaluations.csv`.
-    ///
-    /// # Errors
-    /// Pictures cannot be read, or an operation fails.
-    fn evaluate(&self) -> Result<Vec<f64>>;
-
-    /// Weights, optimiser, moments.
-    ///
-    /// # Errors
-    /// They cannot be copied.
-    fn state(&self) -> Result<HashMap<String, Tensor>>;
-
-    /// Restores what [`state`](Self::state) gave.
-    ///
-    /// # Errors
-    /// A tensor is missing or does not fit: the message names it.
-    fn load_state(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()>;
-}
 
 /// Whether a run begins or goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
