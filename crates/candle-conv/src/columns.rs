@@ -71,6 +71,23 @@ fn product_by_rows(out: &mut [f32], a: View<'_>, b: View<'_>, k: usize, n: usize
     });
 }
 
+/// Writes or adds results, and finishes them if asked for; `above` is for the finish.
+fn put(
+    results: &[f32],
+    (to, add): (&mut [f32], bool),
+    finish: Option<&Finish<'_>>,
+    above: &mut [u8],
+) {
+    if add {
+        to.iter_mut().zip(results).for_each(|(to, x)| *to += x);
+    } else {
+        to.copy_from_slice(results);
+    }
+    if let Some(finish) = finish {
+        finish.apply(0, to, above);
+    }
+}
+
 /// Writes or adds `x * weight`, and finishes it if asked for; `above` is for the finish.
 pub(crate) fn forward(
     g: &Geometry,
@@ -88,14 +105,7 @@ pub(crate) fn forward(
     let (a, b) = (View::rows(weight, length), View::rows(&columns, pixels));
     product_by_rows(&mut results, a, b, length, pixels);
     let results = exchanged(&results, pixels);
-    if add {
-        y.iter_mut().zip(&*results).for_each(|(y, x)| *y += x);
-    } else {
-        y.copy_from_slice(&results);
-    }
-    if let Some(finish) = finish {
-        finish.apply(0, y, above);
-    }
+    put(&results, (y, add), finish, above);
 }
 
 /// The gradient of the weights, from that before the activation.
@@ -137,12 +147,5 @@ pub(crate) fn input_gradient(
         },
     );
     let results = exchanged(&by_channel, places);
-    if add {
-        dx.iter_mut().zip(&*results).for_each(|(dx, x)| *dx += x);
-    } else {
-        dx.copy_from_slice(&results);
-    }
-    if let Some(finish) = finish {
-        finish.apply(0, dx, above);
-    }
+    put(&results, (dx, add), finish, above);
 }

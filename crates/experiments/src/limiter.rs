@@ -163,11 +163,13 @@ pub enum Limited {
 #[derive(Clone, Copy, Debug)]
 pub struct ClipRecord {
     /// The mean of the clipped losses.
-    pub clipped: f64,
-    /// The upper bound; infinite while the start is being estimated.
-    pub upper: f64,
-    /// Mean and standard deviation that gave it; absent while the start is being estimated.
-    pub moments: Option<(f64, f64)>,
+    pub clipped: f32,
+    /// The upper bound; absent while the start is being estimated.
+    pub upper: Option<f64>,
+    /// The running mean that gave it; absent while the start is being estimated.
+    pub mean: Option<f64>,
+    /// The standard deviation that gave it; absent while the start is being estimated.
+    pub std: Option<f64>,
     /// How many losses were clipped.
     pub count: u64,
 }
@@ -227,9 +229,10 @@ impl Limiter {
             }
         };
         let record = ClipRecord {
-            clipped: report.batch.mean(),
-            upper: report.bounds.upper(),
-            moments,
+            clipped: report.batch.mean() as f32,
+            upper: Some(report.bounds.upper()).filter(|upper| upper.is_finite()),
+            mean: moments.map(|(mean, _)| mean),
+            std: moments.map(|(_, std)| std),
             count: report.clipped(),
         };
         Ok(Limited::Train(losses, Some(record)))

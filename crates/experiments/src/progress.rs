@@ -3,6 +3,7 @@
 use crate::metrics::Record;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -37,19 +38,20 @@ pub struct RunProgress {
 }
 
 impl RunProgress {
-    /// A bar named `name`, below the others of `group`.
-    pub fn new(group: &MultiProgress, name: &str, steps: u64) -> Self {
+    /// A bar named after a run's folder, below the others of `group`.
+    pub fn new(group: &MultiProgress, folder: &Path, steps: u64) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let bar = group.add(ProgressBar::new(steps));
         let style = "{prefix:24} {bar:24} {pos}/{len} steps, {eta} left, {msg}";
         bar.set_style(
             ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(name.to_string());
         let terminal = std::io::stderr().is_terminal();
         if terminal {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, name: name.to_owned(), steps, terminal, raw: f64::NAN, clipped: 0 }
+        Self { bar, name: name.into_owned(), steps, terminal, raw: f64::NAN, clipped: 0 }
     }
 
     /// Starts at a later step, for a resumed run.

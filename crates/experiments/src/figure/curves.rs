@@ -2,6 +2,7 @@
 
 use super::{FONT, prepare_font, write_png};
 use crate::files::write_whole;
+use crate::metrics::boxcar;
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -16,6 +17,21 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
     /// Whether training ended here because losses were not finite any more.
     pub broke: bool,
+}
+
+impl Curve {
+    /// Of the losses of a run's steps: means over `width` steps, at 800 to 1,600 places.
+    pub fn of_losses(arm: usize, losses: &[f32], width: usize) -> Self {
+        let means = boxcar(losses.iter().copied(), width);
+        // The first means are over few steps and only noise.
+        let points = means.iter().enumerate().skip(width.min(means.len()) / 4);
+        let points = points.step_by((means.len() / 800).max(1));
+        Self {
+            arm,
+            points: points.map(|(i, &mean)| ((i + 1) as f64, mean)).collect(),
+            broke: means.len() < losses.len(),
+        }
+    }
 }
 
 /// Curves over one pair of axes.

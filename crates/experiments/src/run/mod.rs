@@ -10,6 +10,7 @@ pub use many::{next_folder, train_all};
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::clock::Clock;
+use crate::device::thread_pool;
 use crate::files::write_whole;
 use crate::metrics::{MetricsWriter, Record};
 use crate::progress::{self, RunProgress};
@@ -17,6 +18,7 @@ use crate::summary::{Outcome, Summary};
 use anyhow::{Context, Result, bail};
 use folder::RunConfig;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// A run ends as diverged after so many steps in a row with losses that are not finite.
@@ -77,6 +79,30 @@ pub fn train<E: Experiment>(
     let summary = run.save(&mut metrics, outcome)?;
     progress.finish(&summary.message);
     Ok(summary)
+}
+
+/// Trains as a program's only work, on so many threads: shows progress, prints the summary, and gives
+/// the program's exit code, 130 if the user stopped it.
+///
+/// # Errors
+/// As [`train`]; or the system gives no threads.
+pub fn train_alone<E: Experiment>(
+    make: impl FnOnce() -> Result<E> + Send,
+    folder: &Path,
+    start: Start,
+    threads: usize,
+) -> Result<ExitCode> {
+    let summary = thread_pool(threads)?.install(|| {
+        let experiment = make()?;
+        let steps = experiment.settings().steps();
+        let mut progress = RunProgress::new(&Default::default(), folder, steps);
+        train(experiment, folder, start, &mut progress)
+    })?;
+    println!("{summary}; records in {}", folder.display());
+    Ok(match summary.outcome {
+        Outcome::Interrupted => ExitCode::from(130),
+        _ => ExitCode::SUCCESS,
+    })
 }
 
 struct Run<'a, E> {

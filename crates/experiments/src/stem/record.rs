@@ -45,20 +45,20 @@ impl Row {
     /// Notes what clipping did to the outer loss.
     pub(super) fn note_outer(&mut self, record: Option<ClipRecord>) {
         let Some(record) = record else { return };
-        self.outer_clipped = Some(record.clipped as f32);
-        self.outer_upper = record.upper.is_finite().then_some(record.upper);
-        self.outer_mean = record.moments.map(|(mean, _)| mean);
-        self.outer_std = record.moments.map(|(_, std)| std);
+        self.outer_clipped = Some(record.clipped);
+        self.outer_upper = record.upper;
+        self.outer_mean = record.mean;
+        self.outer_std = record.std;
         self.outer_clipped_count = Some(record.count);
     }
 
     /// Notes what clipping did to the inner loss.
     pub(super) fn note_inner(&mut self, record: Option<ClipRecord>) {
         let Some(record) = record else { return };
-        self.inner_clipped = Some(record.clipped as f32);
-        self.inner_upper = record.upper.is_finite().then_some(record.upper);
-        self.inner_mean = record.moments.map(|(mean, _)| mean);
-        self.inner_std = record.moments.map(|(_, std)| std);
+        self.inner_clipped = Some(record.clipped);
+        self.inner_upper = record.upper;
+        self.inner_mean = record.mean;
+        self.inner_std = record.std;
         self.inner_clipped_count = Some(record.count);
     }
 }

@@ -59,10 +59,9 @@ fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-fn of_tensor(tensor: &Tensor) -> Result<Vec<f32>> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => Ok(numbers(storage, layout)?.to_vec()),
+fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => numbers(storage, layout),
         _ => bail!("weight norm: expected numbers on the CPU"),
     }
 }
@@ -107,10 +106,11 @@ impl CustomOp2 for WeightNorm {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (rows, _, height, width) = v.dims4()?;
-        let gradient = gradient.contiguous()?;
         let taps = height * width;
-        let (v_values, gains) = (of_tensor(v)?, of_tensor(gain)?);
-        let mut dv = of_tensor(&gradient)?; // becomes the result row by row
+        let (v_storage, gain_storage) = (v.storage_and_layout(), gain.storage_and_layout());
+        let v_values = on_cpu(&v_storage.0, v_storage.1)?;
+        let gains = on_cpu(&gain_storage.0, gain_storage.1)?;
+        let mut dv = gradient.flatten_all()?.to_vec1::<f32>()?; // becomes the result row by row
         let length = (v_values.len() / rows.max(1)).max(1);
         let parts: Vec<Vec<f64>> = dv
             .par_chunks_mut(length)
@@ -127,13 +127,13 @@ impl CustomOp2 for WeightNorm {
                 let along: f64 = sums
                     .iter()
                     .enumerate()
-                    .map(|(place, sum)| f64::from(self.gain(&gains, row, place * taps, taps)) * sum)
+                    .map(|(place, sum)| f64::from(self.gain(gains, row, place * taps, taps)) * sum)
                     .sum();
                 let back = (along / (norm * norm * norm)) as f32;
                 for (place, (d, v)) in
                     d.chunks_exact_mut(taps).zip(v.chunks_exact(taps)).enumerate()
                 {
-                    let scale = self.gain(&gains, row, place * taps, taps) / norm as f32;
+                    let scale = self.gain(gains, row, place * taps, taps) / norm as f32;
                     d.iter_mut().zip(v).for_each(|(d, v)| *d = scale * *d - back * v);
                 }
                 sums.into_iter().map(|sum| sum / norm).collect()

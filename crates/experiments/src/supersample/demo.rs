@@ -7,7 +7,7 @@ use super::{Data, Row, Settings, Trainer, evaluate_file};
 use crate::figure::curves::{Curve, Curves, Panel};
 use crate::figure::samples::{self, Picture};
 use crate::limiter::Threshold;
-use crate::metrics::{self, boxcar};
+use crate::metrics;
 use crate::optimizer::OptimizerKind;
 use crate::progress::{self, RunProgress};
 use crate::run::{Files, Start, next_folder, train, train_all};
@@ -76,8 +76,7 @@ pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
     );
     let group = MultiProgress::new();
     let summaries = train_all(&jobs, options.jobs, |job| {
-        let name = job.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut progress = RunProgress::new(&group, &name, job.settings.steps);
+        let mut progress = RunProgress::new(&group, &job.folder, job.settings.steps);
         train(Trainer::new(&job.settings, &data)?, &job.folder, Start::New, &mut progress)
     })?;
     if progress::stopped() {
@@ -125,16 +124,8 @@ fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()
         .collect();
     for job in jobs {
         let rows: Vec<Row> = metrics::read(&Files::new(&job.folder).metrics())?;
-        let means = boxcar(rows.iter().map(|row| row.raw), width);
-        let broke = means.len() < rows.len();
-        // The first means are over few steps and only noise.
-        let points = means.iter().enumerate().skip(width.min(means.len()) / 4);
-        let points = points.step_by((means.len() / 800).max(1));
-        panels[job.rate].curves.push(Curve {
-            arm: job.arm,
-            points: points.map(|(i, &mean)| ((i + 1) as f64, mean)).collect(),
-            broke,
-        });
+        let losses: Vec<f32> = rows.iter().map(|row| row.raw).collect();
+        panels[job.rate].curves.push(Curve::of_losses(job.arm, &losses, width));
     }
     let curves = Curves {
         panels,

@@ -72,10 +72,10 @@ impl<'a> Trainer<'a> {
             return Ok(row);
         };
         if let Some(record) = record {
-            row.clipped = Some(record.clipped as f32);
-            row.upper = record.upper.is_finite().then_some(record.upper);
-            row.mean = record.moments.map(|(mean, _)| mean);
-            row.std = record.moments.map(|(_, std)| std);
+            row.clipped = Some(record.clipped);
+            row.upper = record.upper;
+            row.mean = record.mean;
+            row.std = record.std;
             row.clipped_count = Some(record.count);
         }
         clock.end(Phase::Limiter);

@@ -10,12 +10,11 @@ use datasets::micrograph::Micrograph;
 use datasets::{spiral_mask, weight};
 use experiments::checkpoint::Checkpoint;
 use experiments::device::{available_threads, quiet_candle, thread_pool};
-use experiments::progress::{RunProgress, stop_on_ctrl_c};
-use experiments::run::{RunSettings, Start, read_settings, train};
+use experiments::progress::stop_on_ctrl_c;
+use experiments::run::{RunSettings, Start, read_settings, train_alone};
 use experiments::stem::{
     Data, DemoOptions, Generator, Settings, TestData, Trainer, demo, evaluate, files::write,
 };
-use experiments::summary::Outcome;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -78,17 +77,8 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     settings.check()?;
     let data = Data::open(&settings)?;
     println!("Pictures: {}.", data.train.source());
-    let pool = thread_pool(args.threads.unwrap_or_else(available_threads))?;
-    let summary = pool.install(|| {
-        let name = args.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut progress = RunProgress::new(&Default::default(), &name, settings.steps);
-        train(Trainer::new(&settings, &data)?, &args.out, start, &mut progress)
-    })?;
-    println!("{summary}; records in {}", args.out.display());
-    Ok(match summary.outcome {
-        Outcome::Interrupted => ExitCode::from(130),
-        _ => ExitCode::SUCCESS,
-    })
+    let threads = args.threads.unwrap_or_else(available_threads);
+    train_alone(|| Trainer::new(&settings, &data), &args.out, start, threads)
 }
 
 /// The settings and the generator of a checkpoint.
