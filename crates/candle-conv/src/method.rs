@@ -21,6 +21,35 @@ pub(crate) enum Method {
     Reversed,
 }
 
+/// Geometry, two operands, where the result goes and whether it is added, how it is finished.
+type Pass = fn(&Geometry, &[f32], &[f32], (&mut [f32], bool), Option<&Finish<'_>>, &mut [u8]);
+
+/// The passes of a convolution as one matrix product.
+struct Product {
+    forward: Pass,
+    input_gradient: Pass,
+    weight_gradient: fn(&Geometry, &[f32], &[f32]) -> Vec<f32>,
+}
+
+impl Product {
+    /// The faster ones for these sizes.
+    fn of(g: &Geometry) -> Self {
+        if g.has_few_pixels() {
+            Self {
+                forward: columns::forward,
+                input_gradient: columns::input_gradient,
+                weight_gradient: columns::weight_gradient,
+            }
+        } else {
+            Self {
+                forward: patches::forward,
+                input_gradient: patches::input_gradient,
+                weight_gradient: patches::weight_gradient,
+            }
+        }
+    }
+}
+
 /// The gradients of weights and bias.
 pub(crate) struct WeightGradients {
     pub weight: Vec<f32>,
@@ -61,16 +90,10 @@ impl Method {
         match self {
             Self::Winograd => winograd::forward(g, x, weight, finish, y, above),
             Self::Product => {
-                let forward = if g.has_few_pixels() { columns::forward } else { patches::forward };
-                forward(g, x, weight, (y, false), Some(finish), above);
+                (Product::of(g).forward)(g, x, weight, (y, false), Some(finish), above);
             }
             Self::Transposed => {
-                let transposed = if g.has_few_pixels() {
-                    columns::input_gradient
-                } else {
-                    patches::input_gradient
-                };
-                transposed(g, weight, x, (y, false), Some(finish), above);
+                (Product::of(g).input_gradient)(g, weight, x, (y, false), Some(finish), above);
             }
             Self::Reversed => {
                 let weight = reversed(weight, g.outputs, g.inputs, g.taps());
@@ -105,10 +128,7 @@ impl Method {
             before = before_activation(gradient);
             &before
         };
-        let few = g.has_few_pixels();
-        let forward = if few { columns::forward } else { patches::forward };
-        let input_gradient = if few { columns::input_gradient } else { patches::input_gradient };
-        let weight_gradient = if few { columns::weight_gradient } else { patches::weight_gradient };
+        let Product { forward, input_gradient, weight_gradient } = Product::of(g);
         let bias = pixel_sums(gradient, self.result_shape(g).3);
         let weight = match self {
             Self::Transposed => {
