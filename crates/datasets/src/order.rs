@@ -4,8 +4,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The generator's streams from here on shuffle epochs; those below belong to pictures.
+/// The generator's streams from here on shuffle epochs; those below belong to draws.
 const SHUFFLES: u64 = 1 << 63;
+/// From here on to [`SHUFFLES`] they belong to the pictures themselves, whenever they are drawn.
+const PICTURES: u64 = 1 << 62;
 
 /// Draws without replacement within each epoch. The `k`-th draw depends on the seed and `k` alone.
 #[derive(Clone, Debug)]
@@ -42,6 +44,11 @@ impl Order {
     /// The random numbers of the `k`-th draw.
     pub fn generator(&self, k: u64) -> ChaCha8Rng {
         self.stream(k)
+    }
+
+    /// The random numbers of a picture: the same at each draw.
+    pub fn generator_of_picture(&self, place: usize) -> ChaCha8Rng {
+        self.stream(PICTURES | place as u64)
     }
 
     fn stream(&self, stream: u64) -> ChaCha8Rng {

@@ -2,6 +2,8 @@
 
 use crate::order::Order;
 use crate::{Augmentation, Pictures, SIZE, standardize};
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
 
 /// Draws pictures without replacement within each epoch, each augmented and standardised.
@@ -29,7 +31,11 @@ pub struct Stream {
     pictures: Arc<Pictures>,
     order: Order,
     drawn: u64,
+    corrupted: f64,
 }
+
+/// The standard deviation of the noise on corrupted pictures, in that of a picture.
+const NOISE: f32 = 50.0;
 
 impl Stream {
     /// A stream at its beginning.
@@ -38,7 +44,16 @@ impl Stream {
     /// If there are no pictures, or over 4 billion.
     pub fn new(pictures: Arc<Pictures>, seed: u64) -> Self {
         let order = Order::new(pictures.len(), seed);
-        Self { pictures, order, drawn: 0 }
+        Self { pictures, order, drawn: 0, corrupted: 0.0 }
+    }
+
+    /// Corrupts a part of the pictures, 0 to 1: after standardisation, normal noise of 50 standard
+    /// deviations is added to them. Which they are, and their noise, depend on the seed and the
+    /// picture; both stay the same at each draw.
+    #[must_use]
+    pub fn with_corrupted(mut self, part: f64) -> Self {
+        self.corrupted = part;
+        self
     }
 
     /// How many pictures have been drawn: the state.
@@ -65,6 +80,13 @@ impl Stream {
         let place = self.order.place(self.drawn);
         Augmentation::draw(&mut rng).apply(&self.pictures.pixels()[place], out);
         standardize(out);
+        if self.corrupted > 0.0 {
+            let mut rng = self.order.generator_of_picture(place);
+            if rng.random_bool(self.corrupted.min(1.0)) {
+                let noise = StandardNormal.sample_iter(rng);
+                out.iter_mut().zip(noise).for_each(|(x, noise): (_, f32)| *x += NOISE * noise);
+            }
+        }
         self.drawn += 1;
     }
 }

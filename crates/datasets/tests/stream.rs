@@ -95,3 +95,27 @@ fn made_pictures_are_the_same_everywhere_and_differ_from_each_other() {
         assert!(colours.len() > 10 && CHANNELS == 3);
     }
 }
+
+#[test]
+fn a_part_of_the_pictures_is_corrupted_the_same_ones_at_each_draw() {
+    let count = 400;
+    let pictures = Arc::new(dead_leaves(count, 3));
+    let mut clean = Stream::new(Arc::clone(&pictures), 1);
+    let mut stream = Stream::new(Arc::clone(&pictures), 1).with_corrupted(0.1);
+    let mut seen: Vec<HashSet<Vec<i32>>> = Vec::new();
+    for _ in 0..2 {
+        let (clean, batch) = (clean.next_batch(count), stream.next_batch(count));
+        let noises = clean.chunks(SIZE).zip(batch.chunks(SIZE)).filter(|(a, b)| a != b);
+        // Up to the rounding of sums.
+        let noises = noises.map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect::<Vec<f32>>());
+        let noises: Vec<Vec<f32>> = noises.collect();
+        assert!((20..=60).contains(&noises.len()), "{} of {count}", noises.len());
+        for noise in &noises {
+            let square = noise.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / SIZE as f64;
+            assert!((45.0..55.0).contains(&square.sqrt()), "{}", square.sqrt());
+        }
+        let rounded = |noise: &Vec<f32>| noise[..8].iter().map(|x| x.round() as i32).collect();
+        seen.push(noises.iter().map(rounded).collect());
+    }
+    assert_eq!(seen[0], seen[1]);
+}

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod clock;
+pub mod curve;
 pub mod device;
 pub mod figure;
 pub mod files;
@@ -19,3 +20,4 @@ pub mod run;
 pub mod stem;
 pub mod summary;
 pub mod supersample;
+pub mod tensorboard;

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::{File, OpenOptions};
+use std::error::Error;
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// A row: what one step did.
@@ -20,7 +22,21 @@ pub trait Record: Copy + Serialize + DeserializeOwned {
     fn skipped(&self) -> bool;
 }
 
-/// Appends rows to a file, and keeps all of them at hand.
+/// Another program writes the file: the run is being trained there.
+#[derive(Debug)]
+pub struct Busy(PathBuf);
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.0.display();
+        write!(f, "{path}: another program trains this run now; wait for it, or stop it")
+    }
+}
+
+impl Error for Busy {}
+
+/// Appends rows to a file, and keeps all of them at hand. The file is locked: nobody else can append
+/// to it until the writer is dropped, or the program ends in whatever way.
 #[derive(Debug)]
 pub struct MetricsWriter<R> {
     writer: csv::Writer<File>,
@@ -33,11 +49,19 @@ impl<R: Record> MetricsWriter<R> {
     /// written after the last checkpoint and is written again.
     ///
     /// # Errors
-    /// The file cannot be opened, or is shorter than `keep`.
+    /// The file cannot be opened, is shorter than `keep`, or is locked: then the error is [`Busy`].
     pub fn open(path: &Path, keep: u64) -> Result<Self> {
         let named = || format!("{}: cannot be written", path.display());
         // Appending makes every write go to the end, also after the cut.
         let file = OpenOptions::new().create(true).append(true).open(path).with_context(named)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(Busy(path.to_path_buf()).into()),
+            // Some network file systems have no locks: there nothing is guarded.
+            Err(TryLockError::Error(error)) if error.kind() != std::io::ErrorKind::Unsupported => {
+                return Err(error).with_context(named);
+            }
+            _ => {}
+        }
         let length = file.metadata().with_context(named)?.len();
         ensure!(
             keep <= length,
@@ -151,5 +175,8 @@ mod tests {
         assert!(rows[0].raw.is_nan() && rows[0].unclipped.is_infinite());
         assert_eq!((rows[0].upper, rows[0].clipped), (Some(74.75), None));
         assert!(MetricsWriter::<Row>::open(&path, 1 << 20).is_err());
+        let _writer = MetricsWriter::<Row>::open(&path, keep).unwrap();
+        let busy = MetricsWriter::<Row>::open(&path, keep).unwrap_err();
+        assert!(busy.downcast_ref::<Busy>().is_some(), "{busy:#}");
     }
 }

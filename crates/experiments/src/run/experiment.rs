@@ -26,6 +26,9 @@ pub trait RunSettings: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Steps between evaluations; 0 for none.
     fn eval_every(&self) -> u64;
 
+    /// Whether TensorBoard event files are written beside `metrics.csv`.
+    fn tensorboard(&self) -> bool;
+
     /// What to try where a run diverges.
     fn advice(&self) -> String;
 

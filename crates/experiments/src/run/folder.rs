@@ -13,18 +13,19 @@ use std::path::{Path, PathBuf};
 /// What `config.toml` holds: the settings, and where the numbers come from.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RunConfig<S> {
+pub struct RunConfig<S> {
     /// The program and its version.
-    program: String,
+    pub program: String,
     /// Where the training pictures came from.
-    train_pictures: String,
+    pub train_pictures: String,
     /// Where the test pictures came from.
-    test_pictures: String,
-    settings: S,
+    pub test_pictures: String,
+    /// The settings.
+    pub settings: S,
 }
 
 impl<S: RunSettings> RunConfig<S> {
-    pub fn new<E: Experiment<Settings = S>>(experiment: &E) -> Self {
+    pub(super) fn new<E: Experiment<Settings = S>>(experiment: &E) -> Self {
         let sources = experiment.sources();
         Self {
             program: format!("{} {}", E::PROGRAM, env!("CARGO_PKG_VERSION")),
@@ -57,6 +58,12 @@ impl Files {
     }
     pub fn summary(&self) -> PathBuf {
         self.folder.join("summary.json")
+    }
+    pub fn curve(&self) -> PathBuf {
+        self.folder.join("curve.csv")
+    }
+    pub fn events(&self) -> PathBuf {
+        self.folder.join("metrics.tfevents")
     }
     pub fn checkpoint(&self) -> PathBuf {
         self.folder.join("checkpoint.safetensors")
@@ -132,12 +139,20 @@ impl Files {
     }
 }
 
-/// Reads the settings of a run folder.
+/// Reads `config.toml` of a run folder.
 ///
 /// # Errors
 /// There is none, or it cannot be understood: the message names the file and the place in it.
+pub fn read_config<S: RunSettings>(folder: &Path) -> Result<RunConfig<S>> {
+    Files::new(folder).read_config()
+}
+
+/// Reads the settings of a run folder.
+///
+/// # Errors
+/// As [`read_config`].
 pub fn read_settings<S: RunSettings>(folder: &Path) -> Result<S> {
-    Ok(Files::new(folder).read_config()?.settings)
+    Ok(read_config(folder)?.settings)
 }
 
 /// The names of the settings in which a run differs from another, with both values, except those

@@ -1,7 +1,6 @@
 //! Several runs side by side.
 
 use crate::device::thread_pool;
-use crate::summary::Summary;
 use anyhow::{Context, Result, anyhow};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -18,27 +17,28 @@ pub fn next_folder(runs: &Path) -> Result<PathBuf> {
     Ok(runs.join(format!("demo-{free}")))
 }
 
-/// Trains all jobs, `parallel` of them side by side, each on one thread; gives their summaries in
-/// order.
+/// Trains all jobs, `parallel` of them side by side, each on so many threads; gives what came out in
+/// their order.
 ///
 /// # Errors
 /// The first that a run gives; runs that are under way end before, others do not begin.
-pub fn train_all<J: Sync>(
+pub fn train_all<J: Sync, R: Clone + Send>(
     jobs: &[J],
     parallel: usize,
-    train: impl Fn(&J) -> Result<Summary> + Sync,
-) -> Result<Vec<Summary>> {
+    threads: usize,
+    train: impl Fn(&J) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let queue = Mutex::new((0..jobs.len()).collect::<VecDeque<_>>());
     let results = Mutex::new(vec![None; jobs.len()]);
     let work = || -> Result<()> {
-        let pool = thread_pool(1)?;
+        let pool = thread_pool(threads)?;
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(number) = next else { return Ok(()) };
-            let summary = pool.install(|| train(&jobs[number])).inspect_err(|_| {
+            let result = pool.install(|| train(&jobs[number])).inspect_err(|_| {
                 queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
             })?;
-            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(summary);
+            results.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(result);
         }
     };
     std::thread::scope(|scope| {

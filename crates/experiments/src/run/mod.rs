@@ -5,18 +5,19 @@ mod folder;
 mod many;
 
 pub use experiment::{Experiment, RunSettings, Sources};
-pub use folder::{Files, read_settings};
+pub use folder::{Files, RunConfig, read_config, read_settings};
 pub use many::{next_folder, train_all};
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::clock::Clock;
+use crate::curve;
 use crate::device::thread_pool;
 use crate::files::write_whole;
 use crate::metrics::{MetricsWriter, Record};
 use crate::progress::{self, RunProgress};
 use crate::summary::{Outcome, Summary};
+use crate::tensorboard::EventWriter;
 use anyhow::{Context, Result, bail};
-use folder::RunConfig;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -66,7 +67,14 @@ pub fn train<E: Experiment>(
             }
         }
     }
-    let mut metrics = MetricsWriter::open(&files.metrics(), keep)?;
+    let mut metrics = MetricsWriter::<E::Record>::open(&files.metrics(), keep)?;
+    if run.experiment.settings().tensorboard() {
+        let mut events = EventWriter::create(&files.events())?;
+        for row in metrics.rows() {
+            events.write(row.step(), row)?;
+        }
+        run.events = Some(events);
+    }
     progress.start_at(run.step);
     let outcome = match run.go(&mut metrics, progress) {
         Ok(outcome) => outcome,
@@ -114,6 +122,7 @@ struct Run<'a, E> {
     skipped_in_a_row: u64,
     seconds_before: f64,
     started: Instant,
+    events: Option<EventWriter>,
 }
 
 impl<'a, E: Experiment> Run<'a, E> {
@@ -126,6 +135,7 @@ impl<'a, E: Experiment> Run<'a, E> {
             skipped_in_a_row: 0,
             seconds_before: 0.0,
             started: Instant::now(),
+            events: None,
         }
     }
 
@@ -162,6 +172,9 @@ impl<'a, E: Experiment> Run<'a, E> {
             self.drawn += self.experiment.batch_size();
             self.skipped_in_a_row = if record.skipped() { self.skipped_in_a_row + 1 } else { 0 };
             metrics.write(record)?;
+            if let Some(events) = &mut self.events {
+                events.write(step, &record)?;
+            }
             progress.step(&record);
             let due = |every: u64| every > 0 && self.step.is_multiple_of(every);
             if due(self.experiment.settings().eval_every()) {
@@ -193,8 +206,8 @@ impl<'a, E: Experiment> Run<'a, E> {
         write_whole(&path, text.as_bytes())
     }
 
-    /// Writes metrics, checkpoint and summary, in this order.
-    fn save(&self, metrics: &mut MetricsWriter<E::Record>, outcome: Outcome) -> Result<Summary> {
+    /// Writes metrics, checkpoint, curve and summary, in this order.
+    fn save(&mut self, metrics: &mut MetricsWriter<E::Record>, outcome: Outcome) -> Result<Summary> {
         let metrics_bytes = metrics.flush()?;
         let progress = Progress {
             step: self.step,
@@ -204,10 +217,14 @@ impl<'a, E: Experiment> Run<'a, E> {
         };
         let (settings, tensors) = (self.experiment.settings().essence(), self.experiment.state()?);
         Checkpoint { settings, progress, tensors }.write(&self.files.checkpoint())?;
+        if let Some(events) = &mut self.events {
+            events.flush()?;
+        }
         let rows = metrics.rows();
         let seconds = self.seconds_before + self.started.elapsed().as_secs_f64();
         let message = self.message(outcome, rows);
         let steps = self.experiment.settings().steps();
+        curve::write(&self.files.curve(), &curve::points(rows, steps))?;
         let summary = Summary::new(rows, steps, outcome, seconds, message);
         summary.write(&self.files.summary())?;
         Ok(summary)

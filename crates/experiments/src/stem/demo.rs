@@ -84,7 +84,7 @@ pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
         folder.display()
     );
     let group = MultiProgress::new();
-    let summaries = train_all(&jobs, options.jobs, |job| {
+    let summaries = train_all(&jobs, options.jobs, 1, |job| {
         let mut progress = RunProgress::new(&group, &job.folder, job.settings.steps);
         train(Trainer::new(&job.settings, &data)?, &job.folder, Start::New, &mut progress)
     })?;

@@ -44,6 +44,9 @@ pub struct Settings {
     pub checkpoint_every: u64,
     /// Steps between evaluations on the test crops; 0 for none.
     pub eval_every: u64,
+    /// Whether TensorBoard event files are written, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// Where tensors live.
     pub device: DeviceName,
 }
@@ -67,6 +70,7 @@ impl Default for Settings {
             pictures: None,
             checkpoint_every: 1_000,
             eval_every: 0,
+            tensorboard: false,
             device: DeviceName::Cpu,
         }
     }
@@ -108,14 +112,18 @@ impl RunSettings for Settings {
         self.eval_every
     }
 
+    fn tensorboard(&self) -> bool {
+        self.tensorboard
+    }
+
     fn advice(&self) -> String {
         let alrc = if self.alrc.0.is_none() { ", or ALRC (--alrc 3)" } else { "" };
         format!("try a lower learning rate{alrc}")
     }
 
     fn essence(&self) -> Self {
-        let Self { checkpoint_every, eval_every, device, .. } = Self::default();
-        Self { checkpoint_every, eval_every, device, ..self.clone() }
+        let Self { checkpoint_every, eval_every, tensorboard, device, .. } = Self::default();
+        Self { checkpoint_every, eval_every, tensorboard, device, ..self.clone() }
     }
 
     /// The number of steps is part of it: the learning rate depends on it.

@@ -41,10 +41,16 @@ pub struct Settings {
     /// Use only so many pictures of each split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<usize>,
+    /// The part of the training pictures that is corrupted by noise of 50 standard deviations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrupted: Option<f64>,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between evaluations on the test pictures; 0 for none.
     pub eval_every: u64,
+    /// Whether TensorBoard event files are written, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// Where tensors live.
     pub device: DeviceName,
 }
@@ -66,10 +72,44 @@ impl Default for Settings {
             seed: 1,
             data: None,
             pictures: None,
+            corrupted: None,
             checkpoint_every: 1_000,
             eval_every: 0,
+            tensorboard: false,
             device: DeviceName::Cpu,
         }
+    }
+}
+
+impl Settings {
+    /// A name for a folder, made of what the run is: two runs of one name differ at most in where
+    /// their pictures lie, and in how often they are saved and evaluated.
+    pub fn name(&self) -> String {
+        let paper = Self::default();
+        let alrc = self.alrc.0.map_or("none".into(), |n| format!("n{n}"));
+        let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+        let mut parts = vec![
+            word(&self.loss),
+            word(&self.optimizer),
+            format!("lr{:e}", self.learning_rate),
+            format!("b{}", self.batch),
+            alrc,
+        ];
+        let start = format!("start{}", self.start_moments).replace(',', "_");
+        let pictures = self.pictures.map_or(String::new(), |count| format!("pictures{count}"));
+        let corrupted = self.corrupted.map_or(String::new(), |part| format!("corrupted{part}"));
+        let others = [
+            (self.start_moments != paper.start_moments, start),
+            (self.published_moments, "published".into()),
+            (!self.squash, "nosquash".into()),
+            (self.width != paper.width, format!("width{}", self.width)),
+            (self.steps != paper.steps, format!("steps{}", self.steps)),
+            (self.pictures.is_some(), pictures),
+            (self.corrupted.is_some(), corrupted),
+        ];
+        parts.extend(others.into_iter().filter(|(differs, _)| *differs).map(|(_, part)| part));
+        parts.push(format!("seed{}", self.seed));
+        parts.join("-")
     }
 }
 
@@ -86,6 +126,8 @@ impl RunSettings for Settings {
         ] {
             ensure!((1..=most).contains(&value), "{name} {value}: expected 1 to {most}");
         }
+        let part = self.corrupted.unwrap_or(0.0);
+        ensure!(0.0 <= part && part <= 1.0, "corrupted {part}: expected 0 to 1");
         ensure!(
             !(self.published_moments && self.alrc.0.is_none()),
             "published_moments has no effect with alrc = none: leave one of them out"
@@ -105,14 +147,18 @@ impl RunSettings for Settings {
         self.eval_every
     }
 
+    fn tensorboard(&self) -> bool {
+        self.tensorboard
+    }
+
     fn advice(&self) -> String {
         let alrc = if self.alrc.0.is_none() { ", or ALRC (--alrc 2)" } else { "" };
         format!("try a lower learning rate{alrc}")
     }
 
     fn essence(&self) -> Self {
-        let Self { checkpoint_every, eval_every, device, .. } = Self::default();
-        Self { checkpoint_every, eval_every, device, ..self.clone() }
+        let Self { checkpoint_every, eval_every, tensorboard, device, .. } = Self::default();
+        Self { checkpoint_every, eval_every, tensorboard, device, ..self.clone() }
     }
 
     fn fixed_part(&self) -> Self {

@@ -109,7 +109,8 @@ impl Experiment for Trainer<'_> {
     }
 
     fn batches(&self, drawn: u64) -> Result<Prefetch<Batch>> {
-        let mut stream = Stream::new(self.data.train.clone(), self.settings.seed);
+        let mut stream = Stream::new(self.data.train.clone(), self.settings.seed)
+            .with_corrupted(self.settings.corrupted.unwrap_or(0.0));
         stream.seek(drawn);
         prefetched(stream, self.settings.batch)
     }

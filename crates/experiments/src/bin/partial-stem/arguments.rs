@@ -140,6 +140,9 @@ pub struct TrainArgs {
     /// Steps between evaluations on the test crops, into evaluations.csv [default: 0, none]
     #[arg(long, value_name = "N")]
     eval_every: Option<u64>,
+    /// Write TensorBoard event files, too
+    #[arg(long)]
+    tensorboard: bool,
     /// Processor threads; results do not depend on it [default: all]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -167,6 +170,7 @@ impl TrainArgs {
             pictures: self.pictures.or(base.pictures),
             checkpoint_every: self.checkpoint_every.unwrap_or(base.checkpoint_every),
             eval_every: self.eval_every.unwrap_or(base.eval_every),
+            tensorboard: self.tensorboard || base.tensorboard,
             device: self.device.unwrap_or(base.device),
         }
     }

@@ -103,12 +103,18 @@ pub struct TrainArgs {
     /// Use only the first so many pictures of each split [default: all]
     #[arg(long, value_name = "N")]
     pictures: Option<usize>,
+    /// Corrupt this part of the training pictures by noise of 50 standard deviations [default: 0]
+    #[arg(long, value_name = "PART")]
+    corrupted: Option<f64>,
     /// Steps between checkpoints [default: 1000]
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
     /// Steps between evaluations on the test pictures, into evaluations.csv [default: 0, none]
     #[arg(long, value_name = "N")]
     eval_every: Option<u64>,
+    /// Write TensorBoard event files, too
+    #[arg(long)]
+    tensorboard: bool,
     /// Processor threads; results do not depend on it [default: all]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -134,8 +140,10 @@ impl TrainArgs {
             seed: self.seed.unwrap_or(base.seed),
             data: self.data.clone().or(base.data),
             pictures: self.pictures.or(base.pictures),
+            corrupted: self.corrupted.or(base.corrupted),
             checkpoint_every: self.checkpoint_every.unwrap_or(base.checkpoint_every),
             eval_every: self.eval_every.unwrap_or(base.eval_every),
+            tensorboard: self.tensorboard || base.tensorboard,
             device: self.device.unwrap_or(base.device),
         }
     }
