@@ -33,6 +33,7 @@ pub struct RunProgress {
     name: String,
     steps: u64,
     terminal: bool,
+    lines: bool,
     raw: f64,
     clipped: u64,
 }
@@ -51,7 +52,15 @@ impl RunProgress {
         if terminal {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Self { bar, name: name.into_owned(), steps, terminal, raw: f64::NAN, clipped: 0 }
+        let name = name.into_owned();
+        Self { bar, name, steps, terminal, lines: !terminal, raw: f64::NAN, clipped: 0 }
+    }
+
+    /// No lines where there is no terminal.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.lines = false;
+        self
     }
 
     /// Starts at a later step, for a resumed run.
@@ -71,7 +80,7 @@ impl RunProgress {
             if row.step().is_multiple_of(20) {
                 self.bar.set_message(message());
             }
-        } else if row.step().is_multiple_of((self.steps / 5).max(1)) {
+        } else if self.lines && row.step().is_multiple_of((self.steps / 5).max(1)) {
             eprintln!("{}: step {} of {}, {}", self.name, row.step(), self.steps, message());
         }
     }
@@ -79,5 +88,10 @@ impl RunProgress {
     /// Ends with a last word.
     pub fn finish(&self, word: &str) {
         self.bar.finish_with_message(word.to_owned());
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -8,6 +8,7 @@ mod network;
 mod record;
 mod schedule;
 mod settings;
+pub mod sweep;
 mod trainer;
 
 pub use data::{Batch, Data};

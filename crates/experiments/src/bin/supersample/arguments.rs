@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use experiments::device::DeviceName;
 use experiments::limiter::{StartMoments, Threshold};
 use experiments::optimizer::OptimizerKind;
+use experiments::supersample::sweep::{Scale, Shard};
 use experiments::supersample::{LossKind, Settings};
 use std::path::PathBuf;
 
@@ -23,6 +24,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Train one network.
     Train(TrainArgs),
+    /// Train many networks: a grid of settings, with repeats.
+    Sweep(SweepArgs),
     /// Measure a trained network on the test pictures.
     Evaluate(EvaluateArgs),
 }
@@ -168,4 +171,27 @@ pub struct EvaluateArgs {
     /// Device
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
+}
+
+/// May be stopped at any moment and started again: finished runs are kept, others resumed.
+#[derive(Args)]
+pub struct SweepArgs {
+    /// A TOML file (docs/sweeps.md), or one of the presets stability, squared, quartic
+    pub grid: String,
+    /// Folder of CIFAR-10 [default: what GRID says, else data/cifar10 if it is there, else pictures
+    /// made on the spot]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Folder for the runs
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Cut the grid down to minutes (quick) or hours (reduced), or leave it as it is (paper)
+    #[arg(long, default_value = "paper")]
+    pub scale: Scale,
+    /// Runs side by side [default: as many as there are processor threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Run the I-th of N parts alone, for several machines on one folder
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub shard: Shard,
 }

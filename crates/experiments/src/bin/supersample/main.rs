@@ -3,13 +3,14 @@
 mod arguments;
 
 use anyhow::{Result, ensure};
-use arguments::{Cli, Command, DemoArgs, EvaluateArgs, TrainArgs};
+use arguments::{Cli, Command, DemoArgs, EvaluateArgs, SweepArgs, TrainArgs};
 use clap::Parser;
 use datasets::SIDE;
 use experiments::device::{available_threads, quiet_candle, thread_pool};
 use experiments::figure::samples::{self, Picture};
 use experiments::progress::stop_on_ctrl_c;
 use experiments::run::{RunSettings, Start, read_settings, train_alone};
+use experiments::supersample::sweep::{Grid, Plan, SweepOptions, sweep};
 use experiments::supersample::{Data, DemoOptions, Settings, Trainer, demo, evaluate_file};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command.unwrap_or(Command::Demo(DemoArgs::default())) {
         Command::Demo(args) => run_demo(args),
         Command::Train(args) => run_train(args),
+        Command::Sweep(args) => run_sweep(args),
         Command::Evaluate(args) => run_evaluate(args),
     };
     match result {
@@ -74,6 +76,35 @@ fn run_train(args: TrainArgs) -> Result<ExitCode> {
     println!("Pictures: {}.", data.train.source());
     let threads = args.threads.unwrap_or_else(available_threads);
     train_alone(|| Trainer::new(&settings, &data), &args.out, start, threads)
+}
+
+fn run_sweep(args: SweepArgs) -> Result<ExitCode> {
+    stop_on_ctrl_c();
+    let grid = Grid::open(&args.grid)?;
+    let named = grid.names("data");
+    let data = if named { args.data } else { data_folder(args.data) };
+    let threads = available_threads();
+    let options = SweepOptions {
+        plan: Plan { name: args.grid, scale: args.scale, data, sweep: grid },
+        jobs: args.jobs.map_or(threads, usize::from),
+        out: args.out,
+        threads,
+        shard: args.shard,
+    };
+    let standing = sweep(&options)?;
+    println!(
+        "{} done, {} failed, {} trained by another program, {} open; in {}",
+        standing.done,
+        standing.failed,
+        standing.elsewhere,
+        standing.open,
+        options.out.display()
+    );
+    Ok(match standing {
+        standing if standing.failed > 0 => ExitCode::FAILURE,
+        standing if standing.open > 0 => ExitCode::from(130),
+        _ => ExitCode::SUCCESS,
+    })
 }
 
 fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
