@@ -15,6 +15,8 @@ pub struct Curve {
     pub arm: usize,
     /// Step and loss.
     pub points: Vec<(f64, f64)>,
+    /// Step, lowest and highest loss of what the curve is the mean of; empty without.
+    pub band: Vec<(f64, f64, f64)>,
     /// Whether training ended here because losses were not finite any more.
     pub broke: bool,
 }
@@ -29,6 +31,7 @@ impl Curve {
         Self {
             arm,
             points: points.map(|(i, &mean)| ((i + 1) as f64, mean)).collect(),
+            band: Vec::new(),
             broke: means.len() < losses.len(),
         }
     }
@@ -46,7 +49,7 @@ pub struct Panel {
 /// A figure.
 #[derive(Clone, Debug)]
 pub struct Curves {
-    /// Side by side, with the same axes.
+    /// Side by side, at most three in a row, with the same axes.
     pub panels: Vec<Panel>,
     /// The names of the arms.
     pub arms: Vec<String>,
@@ -57,8 +60,14 @@ pub struct Curves {
 }
 
 /// Dark enough on white, and told apart by colour-blind readers too.
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(213, 94, 0), RGBColor(0, 90, 181), RGBColor(0, 120, 80), RGBColor(120, 60, 140)];
+pub(super) const COLOURS: [RGBColor; 6] = [
+    RGBColor(213, 94, 0),
+    RGBColor(0, 90, 181),
+    RGBColor(0, 120, 80),
+    RGBColor(120, 60, 140),
+    RGBColor(190, 140, 0),
+    RGBColor(90, 90, 90),
+];
 const PANEL: (u32, u32) = (860, 680);
 
 impl Curves {
@@ -68,13 +77,42 @@ impl Curves {
     /// A file cannot be written.
     pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
         prepare_font();
-        let (width, height) = (PANEL.0 * self.panels.len() as u32, PANEL.1);
+        let (width, height) = self.size();
         let mut pixels = vec![0; (width * height * 3) as usize];
         self.draw(BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())?;
         write_png(&folder.join(format!("{name}.png")), &pixels, width, height)?;
+        write_whole(&folder.join(format!("{name}.svg")), self.svg()?.as_bytes())
+    }
+
+    /// The figure as SVG.
+    ///
+    /// # Errors
+    /// It cannot be drawn.
+    pub fn svg(&self) -> Result<String> {
         let mut text = String::new();
-        self.draw(SVGBackend::with_string(&mut text, (width, height)).into_drawing_area())?;
-        write_whole(&folder.join(format!("{name}.svg")), text.as_bytes())
+        self.draw(SVGBackend::with_string(&mut text, self.size()).into_drawing_area())?;
+        Ok(text)
+    }
+
+    /// Each panel as a figure of its own, as SVG.
+    ///
+    /// # Errors
+    /// It cannot be drawn.
+    pub fn each(&self) -> Result<Vec<String>> {
+        let alone = |panel: &Panel| Self { panels: vec![panel.clone()], ..self.clone() }.svg();
+        self.panels.iter().map(alone).collect()
+    }
+
+    /// Rows and columns of panels.
+    fn shape(&self) -> (usize, usize) {
+        let count = self.panels.len();
+        let columns = if count == 4 { 2 } else { count.min(3) };
+        (count.div_ceil(columns.max(1)), columns)
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let (rows, columns) = self.shape();
+        (PANEL.0 * columns as u32, PANEL.1 * rows as u32)
     }
 
     /// The lowest and the highest finite loss, a little widened, for logarithmic axes; what is more
@@ -96,10 +134,10 @@ impl Curves {
         let last = points.filter_map(|curve| curve.points.last()).map(|point| point.0);
         let last = last.fold(1.0, f64::max);
         for (number, (panel, area)) in
-            self.panels.iter().zip(area.split_evenly((1, self.panels.len()))).enumerate()
+            self.panels.iter().zip(area.split_evenly(self.shape())).enumerate()
         {
             let mut chart = ChartBuilder::on(&area)
-                .caption(&panel.title, (FONT, 34))
+                .caption(&panel.title, (FONT, if panel.title.len() > 44 { 24 } else { 34 }))
                 .margin(18)
                 .margin_right(36)
                 .x_label_area_size(84)
@@ -112,7 +150,7 @@ impl Curves {
             chart
                 .configure_mesh()
                 .x_desc(&self.x_label)
-                .y_desc(if number == 0 { &self.y_label } else { "" })
+                .y_desc(if number.is_multiple_of(self.shape().1) { &self.y_label } else { "" })
                 .x_labels(5)
                 .y_labels(8)
                 .label_style((FONT, 28))
@@ -124,6 +162,14 @@ impl Curves {
                 .draw()
                 .map_err(failed)?;
             let mut named = vec![false; self.arms.len()];
+            for curve in &panel.curves {
+                let band = curve.band.iter().map(|&(x, low, _)| (x, low));
+                let back = curve.band.iter().rev().map(|&(x, _, high)| (x, high));
+                let outline = band.chain(back).map(|(x, y)| (x, y.clamp(low, high)));
+                let shade = COLOURS[curve.arm % COLOURS.len()].mix(0.15);
+                let shape = Polygon::new(outline.collect::<Vec<_>>(), shade.filled());
+                chart.draw_series([shape]).map_err(failed)?;
+            }
             for curve in &panel.curves {
                 let colour = COLOURS[curve.arm % COLOURS.len()];
                 // The first arm lies below the others: wider, it shows where they are equal.
@@ -160,7 +206,7 @@ impl Curves {
 }
 
 /// Round numbers in a range, for the labels of a logarithmic axis.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
     let steps: &[f64] =
         if high / low < 30.0 { &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0] } else { &[1.0, 3.0] };
     (-9..9)
@@ -170,6 +216,6 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A loss as a short label.
-fn short(loss: f64) -> String {
+pub(super) fn short(loss: f64) -> String {
     if loss >= 10.0 { format!("{loss:.0}") } else { format!("{loss:.1}") }
 }

@@ -1,5 +1,6 @@
-//! Figures: learning curves, and pictures side by side.
+//! Figures: learning curves, losses against the batch size, and pictures side by side.
 
+pub mod batches;
 pub mod curves;
 pub mod samples;
 

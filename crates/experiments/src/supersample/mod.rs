@@ -6,6 +6,7 @@ mod evaluate;
 mod loss;
 mod network;
 mod record;
+pub mod report;
 mod schedule;
 mod settings;
 pub mod sweep;

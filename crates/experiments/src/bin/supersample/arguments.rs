@@ -26,6 +26,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Train many networks: a grid of settings, with repeats.
     Sweep(SweepArgs),
+    /// Make tables, figures and a page of the runs of a sweep; also while it goes on.
+    Report(ReportArgs),
     /// Measure a trained network on the test pictures.
     Evaluate(EvaluateArgs),
 }
@@ -194,4 +196,10 @@ pub struct SweepArgs {
     /// Run the I-th of N parts alone, for several machines on one folder
     #[arg(long, value_name = "I/N", default_value = "1/1")]
     pub shard: Shard,
+}
+
+#[derive(Args)]
+pub struct ReportArgs {
+    /// The folder of a sweep; report.html and report/ are written into it
+    pub folder: PathBuf,
 }

@@ -3,13 +3,14 @@
 mod arguments;
 
 use anyhow::{Result, ensure};
-use arguments::{Cli, Command, DemoArgs, EvaluateArgs, SweepArgs, TrainArgs};
+use arguments::{Cli, Command, DemoArgs, EvaluateArgs, ReportArgs, SweepArgs, TrainArgs};
 use clap::Parser;
 use datasets::SIDE;
 use experiments::device::{available_threads, quiet_candle, thread_pool};
 use experiments::figure::samples::{self, Picture};
 use experiments::progress::stop_on_ctrl_c;
 use experiments::run::{RunSettings, Start, read_settings, train_alone};
+use experiments::supersample::report::report;
 use experiments::supersample::sweep::{Grid, Plan, SweepOptions, sweep};
 use experiments::supersample::{Data, DemoOptions, Settings, Trainer, demo, evaluate_file};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => run_demo(args),
         Command::Train(args) => run_train(args),
         Command::Sweep(args) => run_sweep(args),
+        Command::Report(args) => run_report(args),
         Command::Evaluate(args) => run_evaluate(args),
     };
     match result {
@@ -105,6 +107,19 @@ fn run_sweep(args: SweepArgs) -> Result<ExitCode> {
         standing if standing.open > 0 => ExitCode::from(130),
         _ => ExitCode::SUCCESS,
     })
+}
+
+fn run_report(args: ReportArgs) -> Result<ExitCode> {
+    let report = report(&args.folder)?;
+    println!("{}", report.tables);
+    println!(
+        "{} of {} runs done. Look at {}; tables and figures: {}",
+        report.done.0,
+        report.done.1,
+        report.page.display(),
+        report.files.display()
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_evaluate(args: EvaluateArgs) -> Result<ExitCode> {
