@@ -12,7 +12,8 @@ use std::path::Path;
 /// The file system refuses; the message names the file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
+    // Programs that share a folder may write the same file at the same time.
+    temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = Path::new(&temporary);
     let write = || -> std::io::Result<()> {
         let mut file = File::create(temporary)?;

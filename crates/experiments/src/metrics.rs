@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A row: what one step did.
@@ -44,24 +45,32 @@ pub struct MetricsWriter<R> {
     path: PathBuf,
 }
 
+/// Opens a file for appending, makes it if there is none, and locks it until it is closed.
+///
+/// # Errors
+/// It cannot be opened, or is locked already: then the error is [`Busy`].
+pub fn lock(path: &Path) -> Result<File> {
+    let named = || format!("{}: cannot be written", path.display());
+    // Appending makes every write go to the end, also after a cut.
+    let file = OpenOptions::new().create(true).append(true).open(path).with_context(named)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Busy(path.to_path_buf()).into()),
+        // Some network file systems have no locks: there nothing is guarded.
+        Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
+            Err(error).with_context(named)
+        }
+        _ => Ok(file),
+    }
+}
+
 impl<R: Record> MetricsWriter<R> {
-    /// Starts a file, or goes on with one after its first `keep` bytes; what follows them was
+    /// Starts a locked file, or goes on with one after its first `keep` bytes; what follows them was
     /// written after the last checkpoint and is written again.
     ///
     /// # Errors
-    /// The file cannot be opened, is shorter than `keep`, or is locked: then the error is [`Busy`].
-    pub fn open(path: &Path, keep: u64) -> Result<Self> {
+    /// The file is shorter than `keep`, or cannot be read.
+    pub fn new(file: File, path: &Path, keep: u64) -> Result<Self> {
         let named = || format!("{}: cannot be written", path.display());
-        // Appending makes every write go to the end, also after the cut.
-        let file = OpenOptions::new().create(true).append(true).open(path).with_context(named)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(Busy(path.to_path_buf()).into()),
-            // Some network file systems have no locks: there nothing is guarded.
-            Err(TryLockError::Error(error)) if error.kind() != std::io::ErrorKind::Unsupported => {
-                return Err(error).with_context(named);
-            }
-            _ => {}
-        }
         let length = file.metadata().with_context(named)?.len();
         ensure!(
             keep <= length,
@@ -156,7 +165,8 @@ mod tests {
             skipped: 1,
             learning_rate: 0.1 / 128.0,
         };
-        let mut writer = MetricsWriter::open(&path, 0).unwrap();
+        let open = |keep| MetricsWriter::<Row>::new(lock(&path)?, &path, keep);
+        let mut writer = open(0).unwrap();
         writer.write(row(1)).unwrap();
         let keep = writer.flush().unwrap();
         writer.write(row(2)).unwrap();
@@ -165,7 +175,7 @@ mod tests {
         let header =
             "step,raw,unclipped,clipped,upper,mean,std,clipped_count,skipped,learning_rate";
         assert_eq!(text.lines().next(), Some(header));
-        let mut writer = MetricsWriter::open(&path, keep).unwrap();
+        let mut writer = open(keep).unwrap();
         writer.write(row(3)).unwrap();
         let kept: Vec<u64> = writer.rows().iter().map(|row| row.step).collect();
         assert_eq!(kept, [1, 3]);
@@ -174,9 +184,9 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.step).collect::<Vec<_>>(), [1, 3]);
         assert!(rows[0].raw.is_nan() && rows[0].unclipped.is_infinite());
         assert_eq!((rows[0].upper, rows[0].clipped), (Some(74.75), None));
-        assert!(MetricsWriter::<Row>::open(&path, 1 << 20).is_err());
-        let _writer = MetricsWriter::<Row>::open(&path, keep).unwrap();
-        let busy = MetricsWriter::<Row>::open(&path, keep).unwrap_err();
+        assert!(open(1 << 20).is_err());
+        let _writer = open(keep).unwrap();
+        let busy = open(keep).unwrap_err();
         assert!(busy.downcast_ref::<Busy>().is_some(), "{busy:#}");
     }
 }

@@ -92,20 +92,54 @@ impl EventWriter {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let step = i64::try_from(step)?;
         let event = Event { wall_time: now.as_secs_f64(), step, file_version, summary };
-        let message = event.encode_to_vec();
+        let record = event.record();
+        self.file.write_all(&record).with_context(|| self.path.display().to_string())
+    }
+}
+
+impl Event {
+    /// As it stands in a file.
+    fn record(&self) -> Vec<u8> {
+        let message = self.encode_to_vec();
         let length = (message.len() as u64).to_le_bytes();
-        let record = [
+        let parts = [
             &length[..],
             &masked_checksum(&length).to_le_bytes(),
             &message,
             &masked_checksum(&message).to_le_bytes(),
         ];
-        let record = record.concat();
-        self.file.write_all(&record).with_context(|| self.path.display().to_string())
+        parts.concat()
     }
 }
 
 /// The checksum of a record: CRC-32C, rotated and shifted as `tensorflow/core/lib/hash/crc32c.h` says.
 fn masked_checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes that `tensorboard.summary.writer.record_writer.RecordWriter` of the Python package
+    /// tensorboard 2.21 writes for the same events.
+    #[test]
+    fn records_are_those_of_the_tensorboard_package() {
+        let hex = |event: Event| -> String {
+            event.record().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let value = vec![Scalar { tag: "raw".into(), simple_value: Some(2.5) }];
+        let summary = Some(Scalars { value });
+        let scalar = Event { wall_time: 1.5, step: 7, file_version: None, summary };
+        assert_eq!(
+            hex(scalar),
+            "19000000000000008bf1082809000000000000f83f10072a0c0a0a0a037261771500002040a5c1d6a2"
+        );
+        let file_version = Some("brain.Event:2".into());
+        let first = Event { wall_time: 1.5, step: 0, file_version, summary: None };
+        assert_eq!(
+            hex(first),
+            "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c"
+        );
+    }
 }

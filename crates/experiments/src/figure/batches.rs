@@ -59,12 +59,15 @@ impl Batches {
         let failed = |error: DrawingAreaErrorKind<B::ErrorType>| anyhow!("figure: {error}");
         area.fill(&WHITE).map_err(failed)?;
         let places = || self.lines.iter().flatten().filter(|place| place.mean > 0.0);
-        let fold = |f: fn(f64, f64) -> f64, start, numbers: &mut dyn Iterator<Item = f64>| {
-            numbers.fold(start, f)
+        let lowest = places().map(|place| (place.mean - place.std).max(place.mean / 2.0));
+        let low = lowest.fold(f64::INFINITY, f64::min);
+        let high = places().map(|place| place.mean + place.std).fold(0.0, f64::max);
+        // Room for the legend above.
+        let (low, high) = if low < high {
+            (low / 1.15, high * (high / low).powf(0.45) * 1.2)
+        } else {
+            (1.0, 10.0)
         };
-        let low = fold(f64::min, f64::INFINITY, &mut places().map(|p| (p.mean - p.std).max(p.mean / 2.0)));
-        let high = fold(f64::max, 0.0, &mut places().map(|p| p.mean + p.std));
-        let (low, high) = if low < high { (low / 1.15, high * 1.3) } else { (1.0, 10.0) };
         let batches: Vec<f64> = places().map(|place| place.batch as f64).collect();
         let first = batches.iter().copied().fold(f64::INFINITY, f64::min) / 1.4;
         let last = batches.iter().copied().fold(1.0, f64::max) * 1.4;

@@ -71,7 +71,24 @@ impl Files {
 }
 
 impl Files {
-    /// Makes the folder of a new run.
+    /// Makes the folder.
+    pub(super) fn make_folder(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("{}: cannot be made", self.folder.display()))
+    }
+
+    /// Checks that there is a run to resume.
+    pub(super) fn check_exists(&self) -> Result<()> {
+        let path = self.config();
+        ensure!(
+            path.exists(),
+            "{}: no run to resume here; leave --resume out to start one",
+            path.display()
+        );
+        Ok(())
+    }
+
+    /// Begins a run in its folder, which holds its empty metrics.
     pub(super) fn begin<S: RunSettings>(&self, config: &RunConfig<S>) -> Result<()> {
         let folder = self.folder.display();
         ensure!(
@@ -79,11 +96,10 @@ impl Files {
             "{folder}: holds a run already; go on with it by --resume, or give another folder with \
              --out"
         );
-        std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("{folder}: cannot be made"))?;
+        let empty = |path: &Path| path.metadata().is_ok_and(|data| data.len() == 0);
         for stray in [self.metrics(), self.checkpoint(), self.summary(), self.evaluations()] {
             ensure!(
-                !stray.exists(),
+                !stray.exists() || stray == self.metrics() && empty(&stray),
                 "{}: is in the way of a new run, without a config.toml beside it; move it, or give \
                  another folder with --out",
                 stray.display()
@@ -117,10 +133,9 @@ impl Files {
     }
 
     fn read_config<S: DeserializeOwned>(&self) -> Result<RunConfig<S>> {
+        self.check_exists()?;
         let path = self.config();
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("{}: no run to resume here; leave --resume out to start one", path.display())
-        })?;
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         toml::from_str(&text).with_context(|| {
             format!("{}: has it been edited? Put it back as it was", path.display())
         })

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::curve;
 use crate::device::thread_pool;
 use crate::files::write_whole;
-use crate::metrics::{MetricsWriter, Record};
+use crate::metrics::{self, MetricsWriter, Record};
 use crate::progress::{self, RunProgress};
 use crate::summary::{Outcome, Summary};
 use crate::tensorboard::EventWriter;
@@ -32,6 +32,8 @@ pub enum Start {
     New,
     /// From the folder's checkpoint.
     Resume,
+    /// Whichever it is; for sweeps, which share folders.
+    NewOrResume,
 }
 
 /// Trains until all steps are done, the run diverges, or the user stops it; each ends with a
@@ -52,22 +54,28 @@ pub fn train<E: Experiment>(
     let config = RunConfig::new(&experiment);
     let mut run = Run::new(experiment, &files);
     let mut keep = 0;
-    match start {
-        Start::New => files.begin(&config)?,
-        Start::Resume => {
-            let changed = files.check_resume(&config)?;
-            if let Some(checkpoint) = files.read_checkpoint()? {
-                let named = || files.checkpoint().display().to_string();
-                run.restore(&checkpoint).with_context(named)?;
-                keep = checkpoint.progress.metrics_bytes;
-            }
-            run.seconds_before = files.seconds()?;
-            if changed {
-                files.write_config(&config)?;
-            }
+    if start == Start::Resume {
+        files.check_exists()?;
+    } else {
+        files.make_folder()?;
+    }
+    // From here on nobody else trains this run.
+    let locked = metrics::lock(&files.metrics())?;
+    if start == Start::New || !files.config().exists() {
+        files.begin(&config)?;
+    } else {
+        let changed = files.check_resume(&config)?;
+        if let Some(checkpoint) = files.read_checkpoint()? {
+            let named = || files.checkpoint().display().to_string();
+            run.restore(&checkpoint).with_context(named)?;
+            keep = checkpoint.progress.metrics_bytes;
+        }
+        run.seconds_before = files.seconds()?;
+        if changed {
+            files.write_config(&config)?;
         }
     }
-    let mut metrics = MetricsWriter::<E::Record>::open(&files.metrics(), keep)?;
+    let mut metrics = MetricsWriter::<E::Record>::new(locked, &files.metrics(), keep)?;
     if run.experiment.settings().tensorboard() {
         let mut events = EventWriter::create(&files.events())?;
         for row in metrics.rows() {
@@ -207,7 +215,11 @@ impl<'a, E: Experiment> Run<'a, E> {
     }
 
     /// Writes metrics, checkpoint, curve and summary, in this order.
-    fn save(&mut self, metrics: &mut MetricsWriter<E::Record>, outcome: Outcome) -> Result<Summary> {
+    fn save(
+        &mut self,
+        metrics: &mut MetricsWriter<E::Record>,
+        outcome: Outcome,
+    ) -> Result<Summary> {
         let metrics_bytes = metrics.flush()?;
         let progress = Progress {
             step: self.step,

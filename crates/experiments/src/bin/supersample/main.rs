@@ -67,10 +67,10 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
 
 fn run_train(args: TrainArgs) -> Result<ExitCode> {
     stop_on_ctrl_c();
-    let start = if args.resume { Start::Resume } else { Start::New };
-    let base = match start {
-        Start::New => Settings { data: data_folder(None), ..Settings::default() },
-        Start::Resume => read_settings(&args.out)?,
+    let (start, base) = if args.resume {
+        (Start::Resume, read_settings(&args.out)?)
+    } else {
+        (Start::New, Settings { data: data_folder(None), ..Settings::default() })
     };
     let settings = args.over(base);
     settings.check()?;

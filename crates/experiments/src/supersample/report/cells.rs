@@ -131,12 +131,12 @@ impl<'a> Cell<'a> {
     fn of(runs: &[&'a Run]) -> Self {
         let done: Vec<&Run> = runs.iter().copied().filter(|run| run.is_done()).collect();
         let summaries = || done.iter().filter_map(|run| run.summary.as_ref());
-        let finished: Vec<&&Run> =
-            done.iter().filter(|run| run.state == State::Finished).collect();
+        let finished: Vec<&&Run> = done.iter().filter(|run| run.state == State::Finished).collect();
         let sample = |number: &dyn Fn(&Run) -> Option<f64>| {
             Sample::of(&finished.iter().filter_map(|run| number(run)).collect::<Vec<_>>())
         };
-        let losses: u64 = done.iter().map(|run| run.settings.batch as u64 * run.settings.steps).sum();
+        let losses: u64 =
+            done.iter().map(|run| run.settings.batch as u64 * run.settings.steps).sum();
         let clipped: u64 = summaries().map(|summary| summary.clipped_total).sum();
         Self {
             runs: runs.to_vec(),
@@ -181,7 +181,9 @@ fn described(settings: &Settings) -> Result<BTreeMap<String, String>> {
             "learning_rate" => format!("learning rate {:e}", settings.learning_rate),
             "squash" if settings.squash => "square root of losses from 50 on".into(),
             "squash" => "no square root".into(),
-            "corrupted" => format!("{} % of pictures corrupted", 1e2 * settings.corrupted.unwrap_or(0.0)),
+            "corrupted" => {
+                format!("{} % of pictures corrupted", 1e2 * settings.corrupted.unwrap_or(0.0))
+            }
             "pictures" => format!("the first {plain} pictures"),
             "batch" | "width" | "steps" => format!("{} {plain}", name),
             _ if usual.get(name) == Some(value) => String::new(),

@@ -39,8 +39,12 @@ fn arms(cells: &Cells<'_>) -> Vec<String> {
 /// The mean over the repeats at each step that all of them have reached; the band is from the smallest
 /// to the largest. A curve ends where the last repeat diverges.
 fn mean_curve(arm: usize, cell: &Cell<'_>) -> Option<Curve> {
-    let curves: Vec<&[Point]> =
-        cell.runs.iter().map(|run| run.curve.as_slice()).filter(|curve| !curve.is_empty()).collect();
+    let curves: Vec<&[Point]> = cell
+        .runs
+        .iter()
+        .map(|run| run.curve.as_slice())
+        .filter(|curve| !curve.is_empty())
+        .collect();
     // Diverged runs end early: the others go on.
     let going = cell.runs.iter().filter(|run| !run.is_done()).filter(|run| !run.curve.is_empty());
     let reached = going.map(|run| run.curve.len()).min().unwrap_or(usize::MAX);

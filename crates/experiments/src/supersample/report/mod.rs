@@ -69,9 +69,7 @@ pub fn report(folder: &Path) -> Result<Report> {
 
 fn read(sample: Result<PathBuf, String>) -> Result<Result<Vec<u8>, String>> {
     match sample {
-        Ok(path) => {
-            std::fs::read(&path).map(Ok).with_context(|| path.display().to_string())
-        }
+        Ok(path) => std::fs::read(&path).map(Ok).with_context(|| path.display().to_string()),
         Err(why) => Ok(Err(why)),
     }
 }

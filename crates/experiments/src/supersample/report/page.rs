@@ -73,8 +73,7 @@ impl Page<'_> {
         let runs = &self.gathered.runs;
         let origins: BTreeSet<&(String, String)> =
             runs.iter().filter_map(|run| run.origin.as_ref()).collect();
-        let seconds: f64 =
-            runs.iter().filter_map(|run| Some(run.summary.as_ref()?.seconds)).sum();
+        let seconds: f64 = runs.iter().filter_map(|run| Some(run.summary.as_ref()?.seconds)).sum();
         let plan = self.gathered.plan.as_ref();
         let diverged = self.count(|state| matches!(state, State::Diverged(_)));
         html! {

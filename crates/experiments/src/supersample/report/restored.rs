@@ -61,10 +61,7 @@ pub fn write(cells: &Cells<'_>, folder: &Path) -> Result<Vec<Result<PathBuf, Str
 }
 
 /// The first test pictures: input, output, target.
-fn restored(
-    run: &Run,
-    opened: &mut BTreeMap<Option<PathBuf>, Data>,
-) -> Result<Vec<[Picture; 3]>> {
+fn restored(run: &Run, opened: &mut BTreeMap<Option<PathBuf>, Data>) -> Result<Vec<[Picture; 3]>> {
     let settings = &run.settings;
     let data = match opened.get(&settings.data) {
         Some(data) => data.clone(),

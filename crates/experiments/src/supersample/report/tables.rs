@@ -68,9 +68,11 @@ pub fn tables(cells: &Cells<'_>) -> Vec<Table> {
         ));
     }
     if some(&|cell| cell.largest.is_some()) {
-        tables.push(of("Largest losses", "The largest raw loss of a step in any repeat.", &|cell| {
-            cell.largest.map_or_else(String::new, large)
-        }));
+        tables.push(of(
+            "Largest losses",
+            "The largest raw loss of a step in any repeat.",
+            &|cell| cell.largest.map_or_else(String::new, large),
+        ));
     }
     if some(&|cell| cell.clipped > 0.0) {
         tables.push(of("Losses clipped", "Of all losses of the runs that are done.", &|cell| {
@@ -81,7 +83,8 @@ pub fn tables(cells: &Cells<'_>) -> Vec<Table> {
 }
 
 fn head(cells: &Cells<'_>) -> Vec<String> {
-    let arms = cells.arms.iter().map(|arm| if arm == NONE { "without ALRC".into() } else { arm.clone() });
+    let arms =
+        cells.arms.iter().map(|arm| if arm == NONE { "without ALRC".into() } else { arm.clone() });
     std::iter::once(String::new()).chain(arms).collect()
 }
 

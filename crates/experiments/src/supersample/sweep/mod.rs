@@ -228,11 +228,14 @@ impl Screen {
         if let Some(summary) = done(&job.folder, &job.settings)? {
             return Ok(summary);
         }
-        let resume = Files::new(&job.folder).config().exists();
-        let start = if resume { Start::Resume } else { Start::New };
         let mut progress = RunProgress::new(&self.group, &job.folder, job.settings.steps).quiet();
         let work = || {
-            train(Trainer::new(&job.settings, &job.data)?, &job.folder, start, &mut progress)
+            train(
+                Trainer::new(&job.settings, &job.data)?,
+                &job.folder,
+                Start::NewOrResume,
+                &mut progress,
+            )
         };
         let result = catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(anyhow!("it panicked; the message is on the screen")));
