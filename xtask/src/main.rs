@@ -1,9 +1,10 @@
-//! The project's own tasks: `cargo xtask ci`, `cargo xtask bench`.
+//! The project's own tasks: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask reproduce`.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod ci;
 mod command;
+mod reproduce;
 
 use anyhow::Result;
 use clap::Parser;
@@ -16,11 +17,14 @@ enum Task {
     /// Measure speed; nothing else should run.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Run the paper's experiments: data, sweeps and reports.
+    Reproduce(reproduce::Reproduce),
 }
 
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Ci => ci::run_all(),
         Task::Bench(bench) => bench.run(),
+        Task::Reproduce(reproduce) => reproduce.run(),
     }
 }

@@ -86,7 +86,7 @@ pub fn demo(options: &DemoOptions) -> Result<(PathBuf, String)> {
     let group = MultiProgress::new();
     let summaries = train_all(&jobs, options.jobs, 1, |job| {
         let mut progress = RunProgress::new(&group, &job.folder, job.settings.steps);
-        train(Trainer::new(&job.settings, &data)?, &job.folder, Start::New, &mut progress)
+        train(Trainer::new(&job.settings, &data)?, &job.folder, Start::NewOrResume, &mut progress)
     })?;
     if progress::stopped() {
         bail!("stopped before all runs were done; what is done is in {}", folder.display());

@@ -1,0 +1,102 @@
+//! The reproduction: both experiments of the paper, from pictures to figures.
+
+use crate::command::{cargo, root, run};
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+/// How large.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Scale {
+    /// Some minutes: whether everything works.
+    Quick,
+    /// Some hours: narrow networks, fewer steps and repeats.
+    Reduced,
+    /// The paper's: months of a processor.
+    Paper,
+}
+
+/// What to run, on what, and where to.
+#[derive(Args)]
+pub struct Reproduce {
+    /// How large
+    #[arg(long, default_value = "quick")]
+    scale: Scale,
+    /// Folder of CIFAR-10 [default: data/cifar10 if it is there; else pictures made on the spot at the
+    /// scale quick, and an error at others]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder of micrographs, with train/ and test/ or without [default: data/stem-crops if it is
+    /// there, else lattices made on the spot]
+    #[arg(long)]
+    micrographs: Option<PathBuf>,
+    /// Folder for everything; runs that are finished there are not run again
+    /// [default: runs/reproduction-SCALE]
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// The sweeps of the supersampling experiment: those of the paper, then the arms that ask why, whose
+/// grids lie in `docs/reproduction/`.
+const SWEEPS: [&str; 6] = ["stability", "squared", "quartic", "unstable", "start", "corrupted"];
+const PRESETS: usize = 3;
+
+impl Reproduce {
+    /// Data, sweeps and reports, one after the other. Run it again to go on where it was stopped.
+    pub fn run(self) -> Result<()> {
+        let name = self.scale.to_possible_value().context("a scale has a name")?;
+        let name = name.get_name();
+        let out =
+            self.out.unwrap_or_else(|| Path::new("runs").join(format!("reproduction-{name}")));
+        let downloaded =
+            |folder: &str| Some(PathBuf::from(folder)).filter(|f| root().join(f).exists());
+        let data = self.data.or_else(|| downloaded("data/cifar10"));
+        ensure!(
+            data.is_some() || self.scale == Scale::Quick,
+            "data/cifar10: no pictures; fetch them with `cargo xtask download cifar10`, or give a \
+             folder with --data"
+        );
+        let micrographs = self.micrographs.or_else(|| downloaded("data/stem-crops"));
+        run(&mut cargo("build --release -p experiments"))?;
+        for (number, sweep) in SWEEPS.iter().enumerate() {
+            let grid = if number < PRESETS {
+                (*sweep).to_owned()
+            } else {
+                format!("docs/reproduction/{sweep}.toml")
+            };
+            let mut command = cargo("run --quiet --release -p experiments --bin supersample --");
+            command.args(["sweep", &grid, "--scale", name, "--out"]).arg(out.join(sweep));
+            if let Some(data) = &data {
+                command.arg("--data").arg(data);
+            }
+            run(&mut command)?;
+            let mut command = cargo("run --quiet --release -p experiments --bin supersample --");
+            run(command.arg("report").arg(out.join(sweep)))?;
+        }
+        let mut command = cargo("run --quiet --release -p experiments --bin partial-stem --");
+        command.arg("demo").args(partial_stem(self.scale, micrographs.is_some()));
+        if let Some(micrographs) = micrographs {
+            command.arg("--data").arg(micrographs);
+        }
+        run(command.arg("--out").arg(out.join("partial-stem")))?;
+        println!("\nLook at:");
+        for sweep in SWEEPS {
+            println!("  {}", out.join(sweep).join("report.html").display());
+        }
+        println!("  {}", out.join("partial-stem/completion.png").display());
+        Ok(())
+    }
+}
+
+/// Sizes of the second experiment. On made lattices the demonstration's learning rate is unstable;
+/// micrographs are trained on as published.
+fn partial_stem(scale: Scale, real: bool) -> impl Iterator<Item = &'static str> {
+    let (size, rate) = match scale {
+        Scale::Quick => ("--side 96 --divisor 8 --steps 300 --seeds 1", real),
+        Scale::Reduced => ("--side 128 --divisor 4 --steps 3000 --seeds 3", real),
+        Scale::Paper => ("--side 512 --divisor 1 --steps 500000 --seeds 1", true),
+    };
+    let rate = if rate { "--lr 3e-4" } else { "" };
+    let start = if scale == Scale::Paper { "" } else { "--data-dependent-start" };
+    [size, rate, start].into_iter().flat_map(str::split_whitespace)
+}
