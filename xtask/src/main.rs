@@ -1,9 +1,10 @@
-//! The project's own tasks: `cargo xtask ci`, `cargo xtask bench`, `cargo xtask reproduce`.
+//! The project's own tasks: checks, benchmarks, downloads, the reproduction.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod ci;
 mod command;
+mod download;
 mod reproduce;
 
 use anyhow::Result;
@@ -17,6 +18,9 @@ enum Task {
     /// Measure speed; nothing else should run.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Fetch a data set, check it, and put it in place. A second call finds it there.
+    #[command(subcommand)]
+    Download(download::Download),
     /// Run the paper's experiments: data, sweeps and reports.
     Reproduce(reproduce::Reproduce),
 }
@@ -25,6 +29,7 @@ fn main() -> Result<()> {
     match Task::parse() {
         Task::Ci => ci::run_all(),
         Task::Bench(bench) => bench.run(),
+        Task::Download(download) => download.run(),
         Task::Reproduce(reproduce) => reproduce.run(),
     }
 }
