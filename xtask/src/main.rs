@@ -7,8 +7,8 @@ mod command;
 mod download;
 mod reproduce;
 
-use anyhow::Result;
 use clap::Parser;
+use std::process::ExitCode;
 
 /// Tasks of the project.
 #[derive(Parser)]
@@ -25,11 +25,16 @@ enum Task {
     Reproduce(reproduce::Reproduce),
 }
 
-fn main() -> Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    let result = match Task::parse() {
         Task::Ci => ci::run_all(),
         Task::Bench(bench) => bench.run(),
         Task::Download(download) => download.run(),
         Task::Reproduce(reproduce) => reproduce.run(),
+    };
+    if let Err(error) = result {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

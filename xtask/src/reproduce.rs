@@ -1,7 +1,7 @@
 //! The reproduction: both experiments of the paper, from pictures to figures.
 
 use crate::command::{cargo, root, run};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,8 @@ pub struct Reproduce {
     /// How large
     #[arg(long, default_value = "quick")]
     scale: Scale,
-    /// Folder of CIFAR-10 [default: data/cifar10 if it is there; else pictures made on the spot at the
-    /// scale quick, and an error at others]
+    /// Folder of CIFAR-10 [default: data/cifar10, which is fetched if it is not there; at the scale
+    /// quick it is not fetched: then pictures are made on the spot]
     #[arg(long)]
     data: Option<PathBuf>,
     /// Folder of micrographs, with train/ and test/ or without [default: data/stem-crops if it is
@@ -51,11 +51,13 @@ impl Reproduce {
         let downloaded =
             |folder: &str| Some(PathBuf::from(folder)).filter(|f| root().join(f).exists());
         let data = self.data.or_else(|| downloaded("data/cifar10"));
-        ensure!(
-            data.is_some() || self.scale == Scale::Quick,
-            "data/cifar10: no pictures; fetch them with `cargo xtask download cifar10`, or give a \
-             folder with --data"
-        );
+        let data = match data {
+            None if self.scale != Scale::Quick => {
+                run(&mut cargo("run --quiet -p xtask -- download cifar10"))?;
+                downloaded("data/cifar10")
+            }
+            data => data,
+        };
         let micrographs = self.micrographs.or_else(|| downloaded("data/stem-crops"));
         run(&mut cargo("build --release -p experiments"))?;
         for (number, sweep) in SWEEPS.iter().enumerate() {

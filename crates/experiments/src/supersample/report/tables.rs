@@ -21,38 +21,18 @@ pub struct Table {
 
 /// The tables of a report; those without numbers are left out.
 pub fn tables(cells: &Cells<'_>) -> Vec<Table> {
-    let final_losses = cells.conditions.iter().zip(&cells.cells);
-    let mut tables = vec![Table {
-        title: "Final training losses".into(),
-        note: "Mean over the last 5 % of the steps, before clipping; mean and standard deviation over \
-               the repeats. Fewer repeats than planned are counted in brackets; diverged runs are not \
-               in the mean."
-            .into(),
-        head: head(cells),
-        rows: final_losses
-            .map(|(condition, row)| {
-                let shown = row.iter().map(|cell| cell.as_ref().map_or_else(String::new, final_loss));
-                std::iter::once(condition.clone()).chain(shown).collect()
-            })
-            .collect(),
-    }];
-    let of = |title: &str, note: &str, number: &dyn Fn(&Cell<'_>) -> String| Table {
-        title: title.into(),
-        note: note.into(),
-        head: head(cells),
-        rows: cells
-            .conditions
-            .iter()
-            .zip(&cells.cells)
-            .map(|(condition, row)| {
-                let shown = row.iter().map(|cell| cell.as_ref().map_or_else(String::new, number));
-                std::iter::once(condition.clone()).chain(shown).collect()
-            })
-            .collect(),
-    };
     let some = |has: &dyn Fn(&Cell<'_>) -> bool| cells.all().any(|(_, _, cell)| has(cell));
+    let mut tables = vec![table(
+        cells,
+        "Final training losses",
+        "Mean over the last 5 % of the steps, before clipping; mean and standard deviation over the \
+         repeats. Fewer repeats than planned are counted in brackets; diverged runs are not in the \
+         mean.",
+        &final_loss,
+    )];
     if some(&|cell| cell.p.is_some()) {
-        tables.push(of(
+        tables.push(table(
+            cells,
             "Significance",
             "Welch's t-test of the final losses against the arm without clipping: the probability of \
              such a difference by chance. Not corrected for the number of comparisons.",
@@ -60,7 +40,8 @@ pub fn tables(cells: &Cells<'_>) -> Vec<Table> {
         ));
     }
     if some(&|cell| cell.test.count > 0) {
-        tables.push(of(
+        tables.push(table(
+            cells,
             "Test losses",
             "Mean raw loss on the test pictures, which are never corrupted; mean and standard \
              deviation over the repeats.",
@@ -68,24 +49,53 @@ pub fn tables(cells: &Cells<'_>) -> Vec<Table> {
         ));
     }
     if some(&|cell| cell.largest.is_some()) {
-        tables.push(of(
-            "Largest losses",
-            "The largest raw loss of a step in any repeat.",
-            &|cell| cell.largest.map_or_else(String::new, large),
-        ));
+        let note = "The largest raw loss of a step in any repeat.";
+        let shown = |cell: &Cell<'_>| cell.largest.map_or_else(String::new, large);
+        tables.push(table(cells, "Largest losses", note, &shown));
     }
     if some(&|cell| cell.clipped > 0.0) {
-        tables.push(of("Losses clipped", "Of all losses of the runs that are done.", &|cell| {
+        let note = "Of all losses of the runs that are done.";
+        tables.push(table(cells, "Losses clipped", note, &|cell| {
             if cell.clipped > 0.0 { format!("{:.3} %", 1e2 * cell.clipped) } else { "-".into() }
         }));
     }
     tables
 }
 
-fn head(cells: &Cells<'_>) -> Vec<String> {
-    let arms =
-        cells.arms.iter().map(|arm| if arm == NONE { "without ALRC".into() } else { arm.clone() });
-    std::iter::once(String::new()).chain(arms).collect()
+/// More arms than this are rows.
+const MOST_COLUMNS: usize = 6;
+
+/// A table with a number for each cell: conditions are rows and arms columns, or the other way round
+/// where there are many arms.
+fn table(
+    cells: &Cells<'_>,
+    title: &str,
+    note: &str,
+    number: &dyn Fn(&Cell<'_>) -> String,
+) -> Table {
+    let arms = cells.arms.iter().map(|arm| if arm == NONE { "without ALRC" } else { arm });
+    let arms: Vec<String> = arms.map(str::to_owned).collect();
+    let conditions = cells.conditions.iter().map(|name| if name.is_empty() { "all" } else { name });
+    let conditions: Vec<String> = conditions.map(str::to_owned).collect();
+    let shown =
+        |row: usize, arm: usize| cells.cells[row][arm].as_ref().map_or_else(String::new, number);
+    let turned = arms.len() > MOST_COLUMNS && arms.len() > conditions.len();
+    let (rows, columns) = if turned { (arms, conditions) } else { (conditions, arms) };
+    let line =
+        |row: usize| (0..columns.len()).map(move |i| if turned { (i, row) } else { (row, i) });
+    Table {
+        title: title.into(),
+        note: note.into(),
+        rows: rows
+            .into_iter()
+            .enumerate()
+            .map(|(row, name)| {
+                let numbers = line(row).map(|(condition, arm)| shown(condition, arm));
+                std::iter::once(name).chain(numbers).collect()
+            })
+            .collect(),
+        head: std::iter::once(String::new()).chain(columns.iter().cloned()).collect(),
+    }
 }
 
 fn final_loss(cell: &Cell<'_>) -> String {
