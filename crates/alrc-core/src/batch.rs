@@ -47,9 +47,16 @@ impl BatchMoments {
     }
 
     /// For values that are already known to be in range, up to rounding.
+    #[inline]
     pub(crate) fn saturating(count: u64, mean: f64, variance: f64) -> Self {
         let (mean, variance) = saturate(mean, variance);
         Self { count, mean, variance }
+    }
+
+    /// Of one usable loss.
+    #[inline]
+    pub(crate) fn of_one(loss: f64) -> Self {
+        Self { count: 1, mean: loss, variance: 0.0 }
     }
 
     /// Adds the losses of `other`.
@@ -70,16 +77,19 @@ impl BatchMoments {
     }
 
     /// Number of losses.
+    #[inline]
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Mean; 0 of no losses.
+    #[inline]
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
     /// Population variance (divided by the count); 0 of no losses and of one.
+    #[inline]
     pub fn variance(&self) -> f64 {
         self.variance
     }
@@ -115,6 +125,7 @@ pub(crate) fn check(mean: f64, variance: f64) -> Result<(), Error> {
 }
 
 /// Takes rounding at the very ends of the range back into it.
+#[inline]
 pub(crate) fn saturate(mean: f64, variance: f64) -> (f64, f64) {
     let largest = LARGEST_LOSS;
     (mean.clamp(-largest, largest), variance.clamp(0.0, largest * largest))

@@ -45,16 +45,19 @@ impl Bounds {
     }
 
     /// For bounds that are in order because of how they were computed.
+    #[inline]
     pub(crate) fn computed(lower: f64, upper: f64) -> Self {
         Self { lower, upper }
     }
 
     /// Losses below this are clipped; negative infinity where that side is open.
+    #[inline]
     pub fn lower(&self) -> f64 {
         self.lower
     }
 
     /// Losses above this are clipped; infinity where that side is open.
+    #[inline]
     pub fn upper(&self) -> f64 {
         self.upper
     }

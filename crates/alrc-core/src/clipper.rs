@@ -1,7 +1,7 @@
 //! The clipper: bounds from the moments, clipping, learning.
 
 use crate::error::ensure;
-use crate::kernel::{self, Output};
+use crate::kernel::{self, Output, Range};
 use crate::{BatchMoments, Bounds, Config, Error, Estimate, Float, Moments, Report};
 
 /// Where a clipper stands: a start, and a snapshot that restores exactly.
@@ -69,6 +69,7 @@ impl Clipper {
     }
 
     /// The running moments; `None` while the start is being estimated.
+    #[inline]
     pub fn moments(&self) -> Option<Moments> {
         match self.state {
             State::Estimating(_) => None,
@@ -77,14 +78,16 @@ impl Clipper {
     }
 
     /// The bounds for the next batch; open while the start is being estimated.
+    #[inline]
     pub fn bounds(&self) -> Bounds {
-        self.config.bounds(self.moments().as_ref())
+        self.config.bounds(self.moments().map(|it| (it.mean(), self.config.sigma(&it))))
     }
 
     /// Clips the losses in place, then learns from them.
     ///
     /// # Errors
     /// [`Error::EmptyBatch`] and [`Error::BadLoss`]; moments and losses are unchanged.
+    #[inline(always)]
     pub fn clip<F: Float>(&mut self, losses: &mut [F]) -> Result<Report, Error> {
         let report = self.clip_only(losses)?;
         self.learn(&report.batch);
@@ -98,6 +101,7 @@ impl Clipper {
     ///
     /// # Errors
     /// [`Error::EmptyBatch`], [`Error::BadLoss`], [`Error::LengthMismatch`]; nothing has changed.
+    #[inline(always)]
     pub fn factors<F: Float>(&mut self, losses: &[F], factors: &mut [F]) -> Result<Report, Error> {
         let report = self.factors_only(losses, factors)?;
         self.learn(&report.batch);
@@ -110,22 +114,24 @@ impl Clipper {
     ///
     /// # Errors
     /// As [`clip`](Self::clip).
+    #[inline(always)]
     pub fn clip_only<F: Float>(&self, losses: &mut [F]) -> Result<Report, Error> {
-        kernel::check(losses)?;
-        Ok(self.report(Output::Clipped(losses)))
+        let range = kernel::check(losses)?;
+        Ok(self.report(range, Output::Clipped(losses)))
     }
 
     /// As [`factors`](Self::factors), without learning.
     ///
     /// # Errors
     /// As [`factors`](Self::factors).
+    #[inline(always)]
     pub fn factors_only<F: Float>(&self, losses: &[F], factors: &mut [F]) -> Result<Report, Error> {
         if losses.len() != factors.len() {
             let (losses, factors) = (losses.len(), factors.len());
             return Err(Error::LengthMismatch { losses, factors });
         }
-        kernel::check(losses)?;
-        Ok(self.report(Output::Factors(losses, factors)))
+        let range = kernel::check(losses)?;
+        Ok(self.report(range, Output::Factors(losses, factors)))
     }
 
     /// Learns from the clipped losses of one step, gathered over all workers.
@@ -142,6 +148,7 @@ impl Clipper {
     /// clipper.observe(&step)?;
     /// # Ok::<(), alrc_core::Error>(())
     /// ```
+    #[inline]
     pub fn observe(&mut self, batch: &BatchMoments) -> Result<(), Error> {
         if batch.count() == 0 {
             return Err(Error::EmptyBatch);
@@ -170,13 +177,16 @@ impl Clipper {
         self.state = start.into();
     }
 
-    fn report<F: Float>(&self, output: Output<'_, F>) -> Report {
-        let (bounds, moments) = (self.bounds(), self.moments());
-        let pass = kernel::run(&self.config, bounds, output);
+    #[inline(always)]
+    fn report<F: Float>(&self, range: Range<F>, output: Output<'_, F>) -> Report {
+        let moments = self.moments();
+        let mean_and_sigma = moments.map(|it| (it.mean(), self.config.sigma(&it)));
+        let bounds = self.config.bounds(mean_and_sigma);
+        let pass = kernel::run(&self.config, bounds, range, output);
         Report {
             bounds,
             moments,
-            sigma: moments.map_or(f64::NAN, |moments| self.config.sigma(&moments)),
+            sigma: mean_and_sigma.map_or(f64::NAN, |(_, sigma)| sigma),
             above: pass.above,
             below: pass.below,
             largest: pass.largest,
@@ -184,6 +194,7 @@ impl Clipper {
         }
     }
 
+    #[inline]
     fn learn(&mut self, batch: &BatchMoments) {
         match &mut self.state {
             State::Running(moments) => *moments = moments.after(batch, self.config.decay),

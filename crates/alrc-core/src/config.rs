@@ -103,21 +103,23 @@ impl Config {
     }
 
     /// The standard deviation that the bounds count in.
+    #[inline]
     pub(crate) fn sigma(&self, moments: &Moments) -> f64 {
         let mean = moments.mean();
         let floor = self.epsilon + self.relative_epsilon * mean * mean;
         libm::sqrt(moments.variance() + floor).min(f64::MAX)
     }
 
-    /// The bounds that follow from `moments`; from none of them, open ones unless they are fixed.
-    pub(crate) fn bounds(&self, moments: Option<&Moments>) -> Bounds {
+    /// The bounds that follow from a mean and a [`sigma`](Self::sigma); without them, open ones unless
+    /// they are fixed.
+    #[inline]
+    pub(crate) fn bounds(&self, mean_and_sigma: Option<(f64, f64)>) -> Bounds {
         if let Limit::Fixed(bounds) = self.limit {
             return bounds;
         }
-        let Some(moments) = moments else {
+        let Some((mean, sigma)) = mean_and_sigma else {
             return Bounds::NONE;
         };
-        let (mean, sigma) = (moments.mean(), self.sigma(moments));
         let (lower, upper) = match self.limit {
             Limit::Above(n) => (f64::NEG_INFINITY, mean + n * sigma),
             Limit::Below(n) => (mean - n * sigma, f64::INFINITY),

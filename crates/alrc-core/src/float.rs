@@ -24,6 +24,8 @@ pub(crate) mod private {
         /// The smallest value of this type that is not below `value`.
         fn ceil_of(value: f64) -> Self;
         fn abs(self) -> Self;
+        fn plus(self, other: Self) -> Self;
+        fn times_zero(self) -> Self;
     }
 
     impl Sealed for f32 {
@@ -31,22 +33,35 @@ pub(crate) mod private {
         const CEILING: f64 = f32::MAX as f64 / 2.0;
         const ZERO: Self = 0.0;
         const ONE: Self = 1.0;
+        #[inline]
         fn to_f64(self) -> f64 {
             f64::from(self)
         }
+        #[inline]
         fn from_f64(value: f64) -> Self {
             value as f32
         }
+        #[inline]
         fn floor_of(value: f64) -> Self {
             let near = value as f32;
             if f64::from(near) > value { near.next_down() } else { near }
         }
+        #[inline]
         fn ceil_of(value: f64) -> Self {
             let near = value as f32;
             if f64::from(near) < value { near.next_up() } else { near }
         }
+        #[inline]
         fn abs(self) -> Self {
             f32::abs(self)
+        }
+        #[inline]
+        fn plus(self, other: Self) -> Self {
+            self + other
+        }
+        #[inline]
+        fn times_zero(self) -> Self {
+            self * 0.0
         }
     }
 
@@ -55,20 +70,33 @@ pub(crate) mod private {
         const CEILING: f64 = f64::MAX / 2.0;
         const ZERO: Self = 0.0;
         const ONE: Self = 1.0;
+        #[inline]
         fn to_f64(self) -> f64 {
             self
         }
+        #[inline]
         fn from_f64(value: f64) -> Self {
             value
         }
+        #[inline]
         fn floor_of(value: f64) -> Self {
             value
         }
+        #[inline]
         fn ceil_of(value: f64) -> Self {
             value
         }
+        #[inline]
         fn abs(self) -> Self {
             f64::abs(self)
+        }
+        #[inline]
+        fn plus(self, other: Self) -> Self {
+            self + other
+        }
+        #[inline]
+        fn times_zero(self) -> Self {
+            self * 0.0
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{BatchMoments, Bounds, Config, Error, Float};
 
-/// Losses that are summed side by side: enough independent sums to fill vector registers.
+/// Losses that are treated side by side: enough independent sums to fill vector registers.
 const LANES: usize = 16;
 
 /// What one pass over a batch found.
@@ -19,79 +19,161 @@ pub(crate) enum Output<'a, F> {
     Factors(&'a [F], &'a mut [F]),
 }
 
+/// The smallest and the largest loss of a checked batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Range<F> {
+    lowest: F,
+    highest: F,
+}
+
 /// Rejects a batch that is empty or holds a loss that is not usable.
-pub(crate) fn check<F: Float>(losses: &[F]) -> Result<(), Error> {
-    let good = |loss: &F| loss.abs() <= F::LARGEST; // false for NaN
-    let mut chunks = losses.chunks_exact(LANES);
-    let all_good = chunks.by_ref().all(|chunk| chunk.iter().fold(true, |all, x| all & good(x)))
-        && chunks.remainder().iter().all(good);
-    if all_good {
-        return if losses.is_empty() { Err(Error::EmptyBatch) } else { Ok(()) };
+#[inline(always)]
+pub(crate) fn check<F: Float>(losses: &[F]) -> Result<Range<F>, Error> {
+    let Some(&first) = losses.first() else {
+        return Err(Error::EmptyBatch);
+    };
+    if losses.len() > 1 {
+        return check_many(losses, first);
     }
+    let good = first.abs() <= F::LARGEST; // false for NaN
+    if good { Ok(Range { lowest: first, highest: first }) } else { Err(first_bad(losses)) }
+}
+
+#[inline(never)]
+fn check_many<F: Float>(losses: &[F], first: F) -> Result<Range<F>, Error> {
+    let mut range = Range { lowest: first, highest: first };
+    // 0 times NaN or infinity is NaN, and stays so in a sum; comparisons would lose it.
+    let mut zero = F::ZERO;
+    let (rows, rest) = losses.as_chunks::<LANES>();
+    if let Some(row) = rows.first() {
+        let (mut lowest, mut highest, mut zeros) = (*row, *row, [F::ZERO; LANES]);
+        for row in rows {
+            for lane in 0..LANES {
+                lowest[lane] = lower(lowest[lane], row[lane]);
+                highest[lane] = higher(highest[lane], row[lane]);
+                zeros[lane] = zeros[lane].plus(row[lane].times_zero());
+            }
+        }
+        range = Range { lowest: fold(lowest, lower), highest: fold(highest, higher) };
+        zero = fold(zeros, F::plus);
+    }
+    for &loss in rest {
+        range.lowest = lower(range.lowest, loss);
+        range.highest = higher(range.highest, loss);
+        zero = zero.plus(loss.times_zero());
+    }
+    let in_range = range.lowest.abs() <= F::LARGEST && range.highest.abs() <= F::LARGEST;
+    if zero == F::ZERO && in_range { Ok(range) } else { Err(first_bad(losses)) }
+}
+
+#[cold]
+fn first_bad<F: Float>(losses: &[F]) -> Error {
+    let good = |loss: &F| loss.abs() <= F::LARGEST; // false for NaN
     let mut bad = losses.iter().enumerate().filter(|(_, loss)| !good(loss));
     match bad.next() {
         Some((index, loss)) => {
-            Err(Error::BadLoss { index, value: loss.to_f64(), count: 1 + bad.count() })
+            Error::BadLoss { index, value: loss.to_f64(), count: 1 + bad.count() }
         }
-        None => Ok(()),
+        None => Error::EmptyBatch,
     }
 }
 
-/// Clips the losses of a checked, non-empty batch and sums up what they became.
-pub(crate) fn run<F: Float>(config: &Config, bounds: Bounds, mut output: Output<'_, F>) -> Pass {
-    let limits = Limits::new(config, bounds);
-    let first = match &output {
-        Output::Clipped(losses) => losses[0],
-        Output::Factors(losses, _) => losses[0],
+fn lower<F: Float>(a: F, b: F) -> F {
+    if b < a { b } else { a }
+}
+
+fn higher<F: Float>(a: F, b: F) -> F {
+    if b > a { b } else { a }
+}
+
+/// Halves, and halves again: the same order whatever the processor, and short chains.
+fn fold<T: Copy>(mut lanes: [T; LANES], both: impl Fn(T, T) -> T) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = both(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// Clips the losses of a checked batch, and sums up what they became.
+#[inline(always)]
+pub(crate) fn run<F: Float>(
+    config: &Config,
+    bounds: Bounds,
+    range: Range<F>,
+    output: Output<'_, F>,
+) -> Pass {
+    match output {
+        Output::Clipped([loss]) => one(config, bounds, *loss, |_, clipped| *loss = clipped),
+        Output::Factors([loss], [factor]) => one(config, bounds, *loss, |by, _| *factor = by),
+        output => many(&Limits::new(config, bounds), range, output),
+    }
+}
+
+/// A batch of one loss: by far the most are within the bounds.
+#[inline(always)]
+fn one<F: Float>(config: &Config, bounds: Bounds, loss: F, write: impl FnOnce(F, F)) -> Pass {
+    let exact = loss.to_f64();
+    let (above, below) = (exact > bounds.upper(), exact < bounds.lower());
+    let (factor, clipped) =
+        if above | below { apply_once(config, bounds, loss) } else { (F::ONE, loss) };
+    write(factor, clipped);
+    Pass {
+        above: u64::from(above),
+        below: u64::from(below),
+        largest: exact,
+        batch: BatchMoments::of_one(clipped.to_f64()),
+    }
+}
+
+#[inline(never)]
+fn apply_once<F: Float>(config: &Config, bounds: Bounds, loss: F) -> (F, F) {
+    Limits::new(config, bounds).apply(loss)
+}
+
+#[inline(never)]
+fn many<F: Float>(limits: &Limits<F>, range: Range<F>, output: Output<'_, F>) -> Pass {
+    let losses: &[F] = match &output {
+        Output::Clipped(losses) => losses,
+        Output::Factors(losses, _) => losses,
     };
-    let mut sums = Sums::new(first, limits.apply(first).1);
-    match &mut output {
+    let (count, first) = (losses.len() as u64, losses[0]);
+    let mut sums = Sums::new(limits.apply(first).1.to_f64());
+    let within = limits.lower <= range.lowest && range.highest <= limits.upper;
+    match output {
+        _ if within => {
+            sums.add_all(losses);
+            if let Output::Factors(_, factors) = output {
+                factors.fill(F::ONE);
+            }
+        }
         Output::Clipped(losses) => {
-            let mut chunks = losses.chunks_exact_mut(LANES);
-            for chunk in chunks.by_ref() {
-                if let Ok(chunk) = <&mut [F; LANES]>::try_from(chunk) {
-                    sums.count(&limits, chunk);
-                    if limits.any_outside(chunk) {
-                        chunk.iter_mut().for_each(|loss| *loss = limits.apply(*loss).1);
-                    }
-                    sums.add_chunk(chunk);
+            let (rows, rest) = losses.as_chunks_mut::<LANES>();
+            for row in rows {
+                if let Some((_, clipped)) = sums.clip_row(limits, row) {
+                    *row = clipped;
                 }
             }
-            for loss in chunks.into_remainder() {
-                sums.count(&limits, core::slice::from_ref(loss));
-                *loss = limits.apply(*loss).1;
-                sums.add(0, *loss);
+            for loss in rest {
+                *loss = sums.clip(limits, *loss).1;
             }
         }
         Output::Factors(losses, factors) => {
-            let mut chunks = losses.chunks_exact(LANES);
-            let mut outputs = factors.chunks_exact_mut(LANES);
-            for (chunk, factors) in chunks.by_ref().zip(outputs.by_ref()) {
-                if let Ok(chunk) = <&[F; LANES]>::try_from(chunk) {
-                    sums.count(&limits, chunk);
-                    let mut clipped = *chunk;
-                    factors.fill(F::ONE);
-                    if limits.any_outside(chunk) {
-                        for (loss, factor) in clipped.iter_mut().zip(factors) {
-                            (*factor, *loss) = limits.apply(*loss);
-                        }
-                    }
-                    sums.add_chunk(&clipped);
-                }
+            let (rows, rest) = losses.as_chunks::<LANES>();
+            let (factor_rows, factors) = factors.as_chunks_mut::<LANES>();
+            for (row, factors) in rows.iter().zip(factor_rows) {
+                let clipped = sums.clip_row(limits, row);
+                *factors = clipped.map_or([F::ONE; LANES], |(factors, _)| factors);
             }
-            for (loss, factor) in chunks.remainder().iter().zip(outputs.into_remainder()) {
-                sums.count(&limits, core::slice::from_ref(loss));
-                let clipped;
-                (*factor, clipped) = limits.apply(*loss);
-                sums.add(0, clipped);
+            for (loss, factor) in rest.iter().zip(factors) {
+                *factor = sums.clip(limits, *loss).0;
             }
         }
     }
-    let count = match output {
-        Output::Clipped(losses) => losses.len(),
-        Output::Factors(losses, _) => losses.len(),
-    };
-    sums.finish(count as u64)
+    sums.finish(count, range.highest.to_f64())
 }
 
 /// The bounds in the losses' own type, and what is needed to apply them.
@@ -115,11 +197,12 @@ impl<F: Float> Limits<F> {
         }
     }
 
-    fn any_outside(&self, chunk: &[F; LANES]) -> bool {
-        chunk.iter().fold(false, |any, &loss| any | (loss > self.upper) | (loss < self.lower))
+    fn any_outside(&self, row: &[F; LANES]) -> bool {
+        row.iter().fold(false, |any, &loss| any | (loss > self.upper) | (loss < self.lower))
     }
 
     /// The factor and the clipped loss.
+    #[inline]
     fn apply(&self, loss: F) -> (F, F) {
         let bound = if loss > self.upper {
             self.exact.upper()
@@ -142,59 +225,109 @@ impl<F: Float> Limits<F> {
 
 /// Running sums of a pass. Deviations are taken from the first clipped loss: near the batch's
 /// values, so that their squares keep the precision of the variance.
-struct Sums<F> {
+struct Sums {
     above: u64,
     below: u64,
-    largest: F,
     shift: f64,
+    /// Of whole rows.
+    lanes: Option<Lanes>,
+    /// Of what is left over.
+    sum: f64,
+    squares: f64,
+}
+
+#[derive(Clone, Copy)]
+struct Lanes {
     sum: [f64; LANES],
     squares: [f64; LANES],
 }
 
-impl<F: Float> Sums<F> {
-    fn new(first: F, first_clipped: F) -> Self {
-        Self {
-            above: 0,
-            below: 0,
-            largest: first,
-            shift: first_clipped.to_f64(),
-            sum: [0.0; LANES],
-            squares: [0.0; LANES],
+impl Lanes {
+    const ZERO: Self = Self { sum: [0.0; LANES], squares: [0.0; LANES] };
+
+    #[inline]
+    fn add<F: Float>(&mut self, row: &[F; LANES], shift: f64) {
+        for lane in 0..LANES {
+            let deviation = row[lane].to_f64() - shift;
+            self.sum[lane] += deviation;
+            self.squares[lane] += deviation * deviation;
         }
     }
+}
 
-    /// Looks at losses before they are clipped.
-    fn count(&mut self, limits: &Limits<F>, losses: &[F]) {
+impl Sums {
+    #[inline]
+    fn new(shift: f64) -> Self {
+        Self { above: 0, below: 0, shift, lanes: None, sum: 0.0, squares: 0.0 }
+    }
+
+    /// Adds losses of which none is clipped.
+    #[inline]
+    fn add_all<F: Float>(&mut self, losses: &[F]) {
+        let (rows, rest) = losses.as_chunks::<LANES>();
+        if !rows.is_empty() {
+            let mut lanes = Lanes::ZERO;
+            rows.iter().for_each(|row| lanes.add(row, self.shift));
+            self.lanes = Some(lanes);
+        }
+        rest.iter().for_each(|&loss| self.add(loss));
+    }
+
+    /// Factors and clipped losses of a row; none if all are within the bounds.
+    #[inline]
+    fn clip_row<F: Float>(
+        &mut self,
+        limits: &Limits<F>,
+        row: &[F; LANES],
+    ) -> Option<([F; LANES], [F; LANES])> {
+        let lanes = self.lanes.get_or_insert(Lanes::ZERO);
+        if !limits.any_outside(row) {
+            lanes.add(row, self.shift);
+            return None;
+        }
+        let (mut factors, mut clipped) = ([F::ONE; LANES], *row);
         let (mut above, mut below) = (0_u32, 0_u32);
-        for &loss in losses {
-            above += u32::from(loss > limits.upper);
-            below += u32::from(loss < limits.lower);
-            self.largest = if loss > self.largest { loss } else { self.largest };
+        for lane in 0..LANES {
+            above += u32::from(row[lane] > limits.upper);
+            below += u32::from(row[lane] < limits.lower);
+            (factors[lane], clipped[lane]) = limits.apply(row[lane]);
         }
         self.above += u64::from(above);
         self.below += u64::from(below);
+        lanes.add(&clipped, self.shift);
+        Some((factors, clipped))
     }
 
-    fn add_chunk(&mut self, clipped: &[F; LANES]) {
-        for (lane, &loss) in clipped.iter().enumerate() {
-            self.add(lane, loss);
-        }
+    /// The factor and the clipped loss.
+    #[inline]
+    fn clip<F: Float>(&mut self, limits: &Limits<F>, loss: F) -> (F, F) {
+        self.above += u64::from(loss > limits.upper);
+        self.below += u64::from(loss < limits.lower);
+        let (factor, clipped) = limits.apply(loss);
+        self.add(clipped);
+        (factor, clipped)
     }
 
-    fn add(&mut self, lane: usize, clipped: F) {
+    #[inline]
+    fn add<F: Float>(&mut self, clipped: F) {
         let deviation = clipped.to_f64() - self.shift;
-        self.sum[lane] += deviation;
-        self.squares[lane] += deviation * deviation;
+        self.sum += deviation;
+        self.squares += deviation * deviation;
     }
 
-    fn finish(self, count: u64) -> Pass {
+    #[inline]
+    fn finish(mut self, count: u64, largest: f64) -> Pass {
+        if let Some(lanes) = self.lanes {
+            self.sum += fold(lanes.sum, |a, b| a + b);
+            self.squares += fold(lanes.squares, |a, b| a + b);
+        }
         let n = count as f64;
-        let mean = self.sum.iter().sum::<f64>() / n;
-        let variance = self.squares.iter().sum::<f64>() / n - mean * mean;
+        let mean = self.sum / n;
+        let variance = self.squares / n - mean * mean;
         Pass {
             above: self.above,
             below: self.below,
-            largest: self.largest.to_f64(),
+            largest,
             batch: BatchMoments::saturating(count, self.shift + mean, variance),
         }
     }

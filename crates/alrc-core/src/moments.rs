@@ -51,17 +51,20 @@ impl Moments {
     }
 
     /// For values that are already known to be in range, up to rounding.
+    #[inline]
     pub(crate) fn saturating(mean: f64, variance: f64) -> Self {
         let (mean, variance) = saturate(mean, variance);
         Self { mean, variance }
     }
 
     /// Mean of the clipped losses.
+    #[inline]
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
     /// Variance of the clipped losses.
+    #[inline]
     pub fn variance(&self) -> f64 {
         self.variance
     }
@@ -80,6 +83,7 @@ impl Moments {
     ///
     /// Equal to exponential averages of the raw moments with one decay, in a form whose every term
     /// is positive: `decay*var + (1-decay)*batch_var + decay*(1-decay)*(mean - batch_mean)^2`.
+    #[inline]
     pub(crate) fn after(&self, batch: &BatchMoments, decay: f64) -> Self {
         let delta = batch.mean() - self.mean;
         let gain = 1.0 - decay;
