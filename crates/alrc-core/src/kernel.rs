@@ -247,10 +247,11 @@ impl Lanes {
 
     #[inline]
     fn add<F: Float>(&mut self, row: &[F; LANES], shift: f64) {
-        for lane in 0..LANES {
-            let deviation = row[lane].to_f64() - shift;
-            self.sum[lane] += deviation;
-            self.squares[lane] += deviation * deviation;
+        let sums = self.sum.iter_mut().zip(&mut self.squares);
+        for ((sum, squares), loss) in sums.zip(row) {
+            let deviation = loss.to_f64() - shift;
+            *sum += deviation;
+            *squares += deviation * deviation;
         }
     }
 }
