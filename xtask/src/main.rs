@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod command;
 mod download;
+mod overhead;
 mod reproduce;
 
 use clap::Parser;
@@ -16,7 +17,6 @@ enum Task {
     /// Run every check that has to pass before a change lands.
     Ci,
     /// Measure speed; nothing else should run.
-    #[command(subcommand)]
     Bench(bench::Bench),
     /// Fetch a data set, check it, and put it in place. A second call finds it there.
     #[command(subcommand)]
