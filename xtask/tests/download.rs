@@ -13,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
+use test_data::Mount;
 
 /// An archive of two files; the second does not compress.
 fn archive() -> Vec<u8> {
@@ -270,49 +271,26 @@ fn each_fault_has_its_own_message() {
     assert_eq!(std::fs::read(place.out.join("mine.tif")).unwrap(), b"mine");
 }
 
-/// A small file system of its own; none where this is not allowed.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(options: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let mut mount = Command::new("mount");
-        let mount = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder);
-        let done = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !done {
-            eprintln!(
-                "SKIPPED: no tmpfs can be mounted here: full and read-only disks are untried"
-            );
-        }
-        done.then_some(Self(folder))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn full_and_read_only_disks() {
     let server = Server::new(archive(), |_, _| Reply::Good);
     let url = server.url("crops.tar.gz");
-    let fetch = |disk: &Mount| download(&disk.0.join("crops"), "stem-crops", &["--url", &url]);
-    if let Some(disk) = Mount::new("size=200k") {
+    let fetch = |disk: &Mount| download(&disk.path().join("crops"), "stem-crops", &["--url", &url]);
+    if let Some(disk) = Mount::or_skip("size=200k") {
         let words = ["the disk is full", "--out", "goes on where it stopped"];
         refused(&mut fetch(&disk), &words);
-        assert!(disk.0.join("crops.part").metadata().unwrap().len() > 0);
+        assert!(disk.path().join("crops.part").metadata().unwrap().len() > 0);
     }
     // Room for the archive, but not for what is in it.
-    if let Some(disk) = Mount::new("size=600k") {
+    if let Some(disk) = Mount::or_skip("size=600k") {
         refused(&mut fetch(&disk), &["the disk is full"]);
-        assert!(!disk.0.join("crops").exists() && !disk.0.join("crops.unpacking").exists());
-        let kept = disk.0.join("crops.part").metadata().unwrap().len();
+        assert!(
+            !disk.path().join("crops").exists() && !disk.path().join("crops.unpacking").exists()
+        );
+        let kept = disk.path().join("crops.part").metadata().unwrap().len();
         assert_eq!(kept, archive().len() as u64);
     }
-    if let Some(disk) = Mount::new("ro") {
+    if let Some(disk) = Mount::or_skip("ro") {
         refused(&mut fetch(&disk), &["no permission", "--out"]);
     }
 }

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[doc = include_str!("../COMBINING.md")]
+pub mod combining {}
+
 mod error;
 mod layer;
 mod state;

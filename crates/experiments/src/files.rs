@@ -21,7 +21,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()?;
         fs::rename(temporary, path)
     };
-    write().with_context(|| {
+    let written = write();
+    if written.is_err() {
+        // What is half written takes room that the disk may not have.
+        let _ = fs::remove_file(temporary);
+    }
+    written.with_context(|| {
         format!(
             "{}: cannot be written ({} bytes); what it held before is unchanged; check the disk's \
              space and the folder's permissions",

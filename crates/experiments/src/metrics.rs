@@ -50,7 +50,7 @@ pub struct MetricsWriter<R> {
 /// # Errors
 /// It cannot be opened, or is locked already: then the error is [`Busy`].
 pub fn lock(path: &Path) -> Result<File> {
-    let named = || format!("{}: cannot be written", path.display());
+    let named = || format!("{}: cannot be written; check the folder's permissions", path.display());
     // Appending makes every write go to the end, also after a cut.
     let file = OpenOptions::new().create(true).append(true).open(path).with_context(named)?;
     match file.try_lock() {

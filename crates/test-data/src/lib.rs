@@ -1,4 +1,4 @@
-//! Where tests find golden values, odd files and real data. For tests only; not published.
+//! Where tests find golden values, odd files, real data and small disks. For tests only; not published.
 //!
 //! Golden values and odd files come from the folders named by `ALRC_GOLDEN_DIR` and `ALRC_ODD_DIR`
 //! if those are set, else from the repository's own copies. Real data is not in the repository:
@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod alrc;
+mod mount;
 mod tensors;
 
 pub use alrc::{AlrcConfig, AlrcFile, AlrcStep};
+pub use mount::Mount;
 pub use tensors::TensorFile;
 
 use anyhow::{Context, Result, ensure};

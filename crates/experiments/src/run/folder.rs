@@ -73,8 +73,9 @@ impl Files {
 impl Files {
     /// Makes the folder.
     pub(super) fn make_folder(&self) -> Result<()> {
-        std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("{}: cannot be made", self.folder.display()))
+        std::fs::create_dir_all(&self.folder).with_context(|| {
+            format!("{}: cannot be made; give another folder with --out", self.folder.display())
+        })
     }
 
     /// Checks that there is a run to resume.
