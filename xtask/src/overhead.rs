@@ -117,7 +117,7 @@ fn step_share() -> Result<()> {
         let number = |value: &Value| value.as_f64().context("a number of the benchmark `step`");
         println!(
             "A supersampling step at width 64, batch {batch}: {:.1} ms, of which {:.3} % is the layer.",
-            number(&json["ms_median"])?,
+            number(&json["ms_best"])?,
             1e2 * number(&json["shares"]["ALRC"])?
         );
     }

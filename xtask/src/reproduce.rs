@@ -38,7 +38,8 @@ pub struct Reproduce {
 
 /// The sweeps of the supersampling experiment: those of the paper, then the arms that ask why, whose
 /// grids lie in `docs/reproduction/`.
-const SWEEPS: [&str; 6] = ["stability", "squared", "quartic", "unstable", "start", "corrupted"];
+const SWEEPS: [&str; 7] =
+    ["stability", "squared", "quartic", "unstable", "quartic-unstable", "start", "corrupted"];
 const PRESETS: usize = 3;
 
 impl Reproduce {

@@ -256,7 +256,9 @@ impl<'a, E: Experiment> Run<'a, E> {
                 let first = self.step.saturating_sub(self.skipped_in_a_row) + 1;
                 let last = rows.iter().rev().find(|row| !row.skipped());
                 let before = last.map_or("no step before it was trained".to_owned(), |row| {
-                    format!("the last finite loss was {}", row.raw())
+                    let loss = row.raw();
+                    let shown = if loss < 1e6 { loss.to_string() } else { format!("{loss:.1e}") };
+                    format!("the last finite loss was {shown}")
                 });
                 let now = rows.last().map_or(f32::NAN, Record::raw);
                 format!(
