@@ -1,10 +1,11 @@
 //! The core alone: what clipping a batch of losses costs.
 
+mod common;
+
 use alrc_core::{Clipper, Config, Float, Moments};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::time::Duration;
 
 /// Losses a batch.
 const BATCHES: [usize; 4] = [1, 64, 4_096, 1 << 20];
@@ -62,12 +63,5 @@ fn core(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(30)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = core
-}
+criterion_group! { name = benches; config = common::settings(); targets = core }
 criterion_main!(benches);

@@ -1,11 +1,12 @@
 //! The layer in a Candle step: mean of losses and backward, without it, with it, and with some losses
 //! clipped. The losses are the same, so the difference is what the layer adds.
 
+mod common;
+
 use alrc_candle::{Alrc, Config, Moments};
 use candle_core::{Device, Tensor, Var};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,12 +44,5 @@ fn steps(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(30)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = steps
-}
+criterion_group! { name = benches; config = common::settings(); targets = steps }
 criterion_main!(benches);

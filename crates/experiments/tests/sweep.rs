@@ -191,10 +191,7 @@ fn errors_say_what_to_do() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && words.iter().all(|word| text.contains(word)), "{text}");
     };
-    refused(
-        &mut sweep(Path::new("/no/such.toml"), &out, &[]).current_dir("/"),
-        &["presets", "squared"],
-    );
+    refused(sweep(Path::new("/no/such.toml"), &out, &[]).current_dir("/"), &["presets", "squared"]);
     refused(&mut sweep(&grid, &out, &["--shard", "3/2"]), &["3/2", "1/8"]);
     refused(&mut sweep(&grid, &out, &["--jobs", "0"]), &["--jobs"]);
     refused(&mut sweep(&grid, &out, &["--data", "/no/such"]), &["/no/such", "download"]);

@@ -1,7 +1,7 @@
 //! Losses against the batch size, as PNG and SVG.
 
 use super::curves::{COLOURS, short, ticks};
-use super::{FONT, prepare_font, write_png};
+use super::{FONT, legend, prepare_font, write_png};
 use crate::files::write_whole;
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
@@ -115,15 +115,7 @@ impl Batches {
             });
             chart.draw_series(bars).map_err(failed)?;
         }
-        chart
-            .configure_series_labels()
-            .label_font((FONT, 28))
-            .legend_area_size(56)
-            .background_style(WHITE.mix(0.85))
-            .border_style(RGBColor(190, 190, 190))
-            .position(SeriesLabelPosition::UpperRight)
-            .draw()
-            .map_err(failed)?;
+        legend(&mut chart).map_err(failed)?;
         area.present().map_err(failed)
     }
 }

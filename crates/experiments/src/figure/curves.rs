@@ -1,6 +1,6 @@
 //! Learning curves in panels side by side, as PNG and SVG.
 
-use super::{FONT, prepare_font, write_png};
+use super::{FONT, legend, prepare_font, write_png};
 use crate::files::write_whole;
 use crate::metrics::boxcar;
 use anyhow::{Result, anyhow};
@@ -191,15 +191,7 @@ impl Curves {
                     chart.draw_series([cross]).map_err(failed)?;
                 }
             }
-            chart
-                .configure_series_labels()
-                .label_font((FONT, 28))
-                .legend_area_size(56)
-                .background_style(WHITE.mix(0.85))
-                .border_style(RGBColor(190, 190, 190))
-                .position(SeriesLabelPosition::UpperRight)
-                .draw()
-                .map_err(failed)?;
+            legend(&mut chart).map_err(failed)?;
         }
         area.present().map_err(failed)
     }

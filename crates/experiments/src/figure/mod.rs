@@ -6,7 +6,9 @@ pub mod samples;
 
 use crate::files::write_whole;
 use anyhow::{Context, Result};
-use plotters::style::{FontStyle, register_font};
+use plotters::coord::ranged1d::Ranged;
+use plotters::prelude::*;
+use plotters::style::register_font;
 use std::path::Path;
 use std::sync::Once;
 
@@ -20,6 +22,20 @@ fn prepare_font() {
         // It fails only for bytes that are no font.
         let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
     });
+}
+
+/// Draws the names of the arms, above on the right.
+fn legend<'a, B: DrawingBackend + 'a, X: Ranged, Y: Ranged>(
+    chart: &mut ChartContext<'a, B, Cartesian2d<X, Y>>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    chart
+        .configure_series_labels()
+        .label_font((FONT, 28))
+        .legend_area_size(56)
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(190, 190, 190))
+        .position(SeriesLabelPosition::UpperRight)
+        .draw()
 }
 
 /// Writes 8-bit RGB pixels, row by row, as a PNG file.

@@ -189,8 +189,8 @@ impl Screen {
     fn new(jobs: &[Job], side_by_side: usize) -> Self {
         let group = MultiProgress::new();
         let overall = group.add(ProgressBar::new(jobs.len() as u64));
-        let style = format!("{{prefix:24}} {{bar:24}} {{pos}}/{{len}} runs, {{elapsed}}, {{msg}}");
-        let style = ProgressStyle::with_template(&style);
+        let style = "{prefix:24} {bar:24} {pos}/{len} runs, {elapsed}, about {eta} left";
+        let style = ProgressStyle::with_template(style);
         overall.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         overall.set_prefix(format!("all, {side_by_side} at a time"));
         Self { group, overall }
