@@ -1,0 +1,6 @@
+//! A micrograph from a NPY file.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::micrograph(data, "picture.npy"));
