@@ -16,11 +16,17 @@ pub fn cargo(arguments: &str) -> Command {
     command
 }
 
-/// Runs a command to its end, and says which it is.
-pub fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end, and says which it is; gives its exit code.
+pub fn run_to_exit_code(command: &mut Command) -> Result<i32> {
     eprintln!("\n$ {}", shown(command));
     let status = command.status().with_context(|| format!("cannot start: {}", shown(command)))?;
-    ensure!(status.success(), "failed ({status}): {}", shown(command));
+    status.code().with_context(|| format!("failed ({status}): {}", shown(command)))
+}
+
+/// Runs a command, which must succeed, and says which it is.
+pub fn run(command: &mut Command) -> Result<()> {
+    let code = run_to_exit_code(command)?;
+    ensure!(code == 0, "failed (exit code {code}): {}", shown(command));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The reproduction: both experiments of the paper, from pictures to figures.
 
-use crate::command::{cargo, root, run};
-use anyhow::{Context, Result};
+use crate::command::{cargo, root, run, run_to_exit_code};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -47,11 +47,14 @@ impl Reproduce {
     pub fn run(self) -> Result<()> {
         let name = self.scale.to_possible_value().context("a scale has a name")?;
         let name = name.get_name();
-        let out =
-            self.out.unwrap_or_else(|| Path::new("runs").join(format!("reproduction-{name}")));
+        // The programs run in the repository's root; what is given is meant from here.
+        let here =
+            |path: PathBuf| std::path::absolute(&path).with_context(|| path.display().to_string());
+        let out = self.out.map(here).transpose()?;
+        let out = out.unwrap_or_else(|| Path::new("runs").join(format!("reproduction-{name}")));
         let downloaded =
             |folder: &str| Some(PathBuf::from(folder)).filter(|f| root().join(f).exists());
-        let data = self.data.or_else(|| downloaded("data/cifar10"));
+        let data = self.data.map(here).transpose()?.or_else(|| downloaded("data/cifar10"));
         let data = match data {
             None if self.scale != Scale::Quick => {
                 run(&mut cargo("run --quiet -p xtask -- download cifar10"))?;
@@ -59,7 +62,9 @@ impl Reproduce {
             }
             data => data,
         };
-        let micrographs = self.micrographs.or_else(|| downloaded("data/stem-crops"));
+        let micrographs = self.micrographs.map(here).transpose()?;
+        let micrographs = micrographs.or_else(|| downloaded("data/stem-crops"));
+        let mut failed = Vec::new();
         run(&mut cargo("build --release -p experiments"))?;
         for (number, sweep) in SWEEPS.iter().enumerate() {
             let grid = if number < PRESETS {
@@ -72,7 +77,12 @@ impl Reproduce {
             if let Some(data) = &data {
                 command.arg("--data").arg(data);
             }
-            run(&mut command)?;
+            match run_to_exit_code(&mut command)? {
+                0 => {}
+                // Runs that fail do not keep the others from being reported.
+                1 => failed.push(sweep),
+                code => bail!("stopped (exit code {code}); run the same command again to go on"),
+            }
             let mut command = cargo("run --quiet --release -p experiments --bin supersample --");
             run(command.arg("report").arg(out.join(sweep)))?;
         }
@@ -87,6 +97,7 @@ impl Reproduce {
             println!("  {}", out.join(sweep).join("report.html").display());
         }
         println!("  {}", out.join("partial-stem/completion.png").display());
+        ensure!(failed.is_empty(), "runs failed in {failed:?}; the reports there say why");
         Ok(())
     }
 }

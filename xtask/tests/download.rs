@@ -131,9 +131,19 @@ fn a_second_call_does_nothing_and_damage_is_found() {
     place.is_complete();
     std::fs::remove_file(&path).unwrap();
     assert!(fetch().contains("train1.tif is missing"));
-    std::fs::write(place.out.join("download.json"), "{").unwrap();
-    assert!(fetch().contains("download.json is damaged"));
     place.is_complete();
+
+    // What is damaged is replaced only if nothing of the user's would be lost.
+    let mine = place.out.join("crops/mine.tif");
+    std::fs::write(&mine, "mine").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    refused(&mut download(&place.out, "stem-crops", &["--url", &url]), &["mine.tif", "move it"]);
+    std::fs::remove_file(&mine).unwrap();
+    let slash = format!("{}/", place.out.display());
+    good(&mut download(Path::new(&slash), "stem-crops", &["--url", &url]));
+    place.is_complete();
+    std::fs::write(place.out.join("download.json"), "{").unwrap();
+    refused(&mut download(&place.out, "stem-crops", &["--url", &url]), &["download.json", "move"]);
 }
 
 #[test]
@@ -146,6 +156,17 @@ fn broken_connections_are_resumed() {
     assert!(text.contains("the connection broke after"), "{text}");
     assert_eq!(requests[0], None);
     assert!(requests[1].unwrap() > 50_000 && requests[2].unwrap() > requests[1].unwrap());
+}
+
+#[test]
+fn servers_that_never_give_the_rest_are_given_up() {
+    let server = Server::new(archive(), |number, _| {
+        if number.is_multiple_of(2) { Reply::Cut(100_000) } else { Reply::OtherVersion }
+    });
+    let place = Place::new();
+    let arguments = ["--url", &server.url("crops.tar.gz"), "--tries", "3"];
+    refused(&mut download(&place.out, "stem-crops", &arguments), &["given up after 3 tries"]);
+    assert!(server.requests().len() < 10);
 }
 
 #[test]
@@ -322,6 +343,16 @@ fn archives_from_disk() {
     let bytes = archive();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     refused(&mut download(&place.out, "stem-crops", &["--from", from]), &["cut short"]);
+    // A checksum of the compression that is wrong, and an archive without its end.
+    let mut bad = bytes.clone();
+    let place_of_crc = bad.len() - 8;
+    bad[place_of_crc] ^= 1;
+    std::fs::write(&file, bad).unwrap();
+    refused(&mut download(&place.out, "stem-crops", &["--from", from]), &["damaged or cut short"]);
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut plain).unwrap();
+    std::fs::write(&file, &plain[..1_024]).unwrap(); // the first member alone
+    refused(&mut download(&place.out, "stem-crops", &["--from", from]), &["does not end"]);
     std::fs::write(&file, "rubbish").unwrap();
     refused(&mut download(&place.out, "stem-crops", &["--from", from]), &["neither", "rubbish"]);
     refused(&mut download(&place.out, "stem-crops", &["--from", "/no/such"]), &["/no/such"]);

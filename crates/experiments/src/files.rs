@@ -13,7 +13,9 @@ use std::path::Path;
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     // Programs that share a folder may write the same file at the same time.
-    temporary.push(format!(".{}.tmp", std::process::id()));
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    temporary.push(format!(".{}-{}.tmp", std::process::id(), now.subsec_nanos()));
     let temporary = Path::new(&temporary);
     let write = || -> std::io::Result<()> {
         let mut file = File::create(temporary)?;

@@ -56,11 +56,15 @@ pub fn lock(path: &Path) -> Result<File> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Busy(path.to_path_buf()).into()),
         // Some network file systems have no locks: there nothing is guarded.
-        Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
-            Err(error).with_context(named)
-        }
+        Err(TryLockError::Error(error)) if has_locks(&error) => Err(error).with_context(named),
         _ => Ok(file),
     }
+}
+
+/// Whether the error does not say that the file system has no locks.
+fn has_locks(error: &std::io::Error) -> bool {
+    const ENOLCK: i32 = 37; // on Linux: no locks for this network file system
+    error.kind() != ErrorKind::Unsupported && error.raw_os_error() != Some(ENOLCK)
 }
 
 impl<R: Record> MetricsWriter<R> {

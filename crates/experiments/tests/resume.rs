@@ -164,8 +164,12 @@ fn nothing_is_overwritten_and_errors_say_what_to_do() {
     refused(&mut train(&out, &["--resume"]), &["checkpoint.safetensors", "shape", "width"]);
     std::fs::write(&config, text).unwrap();
 
+    refused(&mut train(&out, &["--resume", "--steps", "5"]), &["12 steps are done", "--out"]);
     let checkpoint = out.join("checkpoint.safetensors");
     let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::remove_file(&checkpoint).unwrap();
+    refused(&mut train(&out, &["--resume"]), &["checkpoint.safetensors", "is missing", "12 steps"]);
+    assert!(!std::fs::read(out.join("metrics.csv")).unwrap().is_empty());
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
     refused(&mut train(&out, &["--resume"]), &["checkpoint.safetensors", "cut short"]);
     let mut flipped = bytes.clone();

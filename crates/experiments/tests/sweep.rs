@@ -130,7 +130,7 @@ fn small_files_alone_carry_finished_runs() {
         }
     }
     let before = results(&out);
-    let text = run(&mut sweep(&grid, &out, &["--data", "/another/place"]));
+    let text = run(&mut sweep(&grid, &out, &[]));
     assert!(text.contains("8 done, 0 to do"), "{text}");
     assert_eq!(results(&out), before);
     assert!(report(&out).status.success());
@@ -195,6 +195,8 @@ fn errors_say_what_to_do() {
     refused(&mut sweep(&grid, &out, &["--shard", "3/2"]), &["3/2", "1/8"]);
     refused(&mut sweep(&grid, &out, &["--jobs", "0"]), &["--jobs"]);
     refused(&mut sweep(&grid, &out, &["--data", "/no/such"]), &["/no/such", "download"]);
+    run(&mut sweep(&grid, &out, &["--scale", "quick"]));
+    refused(&mut sweep(&grid, &out, &[]), &["sweep.toml", "belongs to another sweep", "--out"]);
     std::fs::write(&grid, "[settings]\nbatsh = 1\n").unwrap();
     refused(&mut sweep(&grid, &out, &[]), &["batsh", "learning_rate"]);
     std::fs::write(&grid, "[settings\n").unwrap();

@@ -60,9 +60,9 @@ pub fn fetch(source: &Source, part: &Path) -> Result<()> {
     let agent = ureq::Agent::new_with_config(config);
     let bar = bar("downloading", source.bytes.unwrap_or(0));
     let (mut failures, mut pause) = (0, source.pause);
+    let mut most = length(part)?;
     println!("{}", source.url);
     loop {
-        let before = length(part)?;
         let error = match attempt(&agent, source, part, &bar) {
             Ok(()) => {
                 bar.finish_and_clear();
@@ -71,11 +71,11 @@ pub fn fetch(source: &Source, part: &Path) -> Result<()> {
             Err(Final(error)) => return Err(error.context(source.url.clone())),
             Err(Broken(error)) => error,
         };
-        if length(part)? > before {
-            (failures, pause) = (0, source.pause);
+        let kept = length(part)?;
+        if kept > most {
+            (most, failures, pause) = (kept, 0, source.pause);
         }
         failures += 1;
-        let kept = length(part)?;
         if failures >= source.tries.max(1) {
             return Err(error.context(format!(
                 "{}: given up after {failures} tries that brought nothing new. Check the network, and \

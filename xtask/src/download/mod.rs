@@ -98,7 +98,8 @@ impl Download {
 
 fn get(known: &Known, options: &Options) -> Result<()> {
     let out = match &options.out {
-        Some(out) => out.clone(),
+        // Without the slash that a shell adds to a folder.
+        Some(out) => out.components().collect(),
         None => root().canonicalize()?.join("data").join(known.name),
     };
     match place::check(&out)? {

@@ -55,8 +55,47 @@ pub fn check(folder: &Path) -> Result<State> {
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let manifest: Manifest = match serde_json::from_str(&text) {
         Ok(manifest) => manifest,
-        Err(error) => return Ok(State::Damaged(format!("{MANIFEST} is damaged ({error})"))),
+        Err(error) => bail!(
+            "{}: is damaged ({error}), so that it is not known which files are whose; move {shown}, and \
+             run the command again",
+            path.display()
+        ),
     };
+    let state = compare(folder, &manifest)?;
+    if let State::Damaged(why) = &state {
+        let mut others = Vec::new();
+        strangers(folder, folder, &manifest, &mut others)?;
+        if let Some(other) = others.first() {
+            bail!(
+                "{shown}: {why}, but `{}` was not put there by this command and would be lost; move it, \
+                 and run the command again",
+                other.display()
+            );
+        }
+    }
+    Ok(state)
+}
+
+/// Files of a folder that the manifest does not name.
+fn strangers(
+    top: &Path,
+    folder: &Path,
+    manifest: &Manifest,
+    found: &mut Vec<PathBuf>,
+) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let name = path.strip_prefix(top)?.to_string_lossy().replace('\\', "/");
+        if path.is_dir() && !path.is_symlink() {
+            strangers(top, &path, manifest, found)?;
+        } else if name != MANIFEST && !manifest.files.contains_key(&name) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn compare(folder: &Path, manifest: &Manifest) -> Result<State> {
     for (name, expected) in &manifest.files {
         let file = folder.join(name);
         if !file.is_file() {
@@ -98,7 +137,7 @@ pub fn put(staging: &Path, out: &Path, manifest: &Manifest) -> Result<()> {
     let path = staging.join(MANIFEST);
     write_whole(&path, serde_json::to_string_pretty(manifest)?.as_bytes())
         .map_err(|error| message::writing(&path, &error))?;
-    let old = beside(out, ".old");
+    let old = beside(out, ".replaced-by-download");
     clear(&old)?;
     if out.exists() {
         std::fs::rename(out, &old).map_err(|error| message::writing(out, &error))?;

@@ -60,7 +60,7 @@ fn is_plain(name: &str) -> bool {
 
 fn members(reader: impl Read, folder: &Path) -> Result<BTreeMap<String, String>> {
     let damaged = "the archive is damaged or cut short";
-    let mut archive = Archive::new(reader);
+    let mut archive = Archive::new(Ends { reader, zeros: 0 });
     let mut files = BTreeMap::new();
     for entry in archive.entries().context(damaged)? {
         let mut entry = entry.context(damaged)?;
@@ -88,7 +88,29 @@ fn members(reader: impl Read, folder: &Path) -> Result<BTreeMap<String, String>>
             other => bail!("the member `{}` is no file ({other:?}); it is refused", name.display()),
         }
     }
+    // What follows the last member is read too: the compression's own checksum is at the very end.
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).context(damaged)?;
+    ensure!(rest.zeros >= END, "{damaged}: it does not end as archives do");
     Ok(files)
+}
+
+/// Zeros at the end of an archive, in bytes.
+const END: u64 = 1_024;
+
+/// Counts the zeros that it ends with.
+struct Ends<R> {
+    reader: R,
+    zeros: u64,
+}
+
+impl<R: Read> Read for Ends<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        let zeros = buffer[..count].iter().rev().take_while(|byte| **byte == 0).count();
+        self.zeros = if zeros == count { self.zeros + count as u64 } else { zeros as u64 };
+        Ok(count)
+    }
 }
 
 /// The path of a member, if it stays within the folder.

@@ -1,6 +1,6 @@
 //! Losses against the batch size, as PNG and SVG.
 
-use super::curves::{COLOURS, short, ticks};
+use super::curves::{colour, short, ticks};
 use super::{FONT, legend, prepare_font, write_png};
 use crate::files::write_whole;
 use anyhow::{Result, anyhow};
@@ -94,7 +94,7 @@ impl Batches {
             .draw()
             .map_err(failed)?;
         for (arm, line) in self.lines.iter().enumerate() {
-            let colour = COLOURS[arm % COLOURS.len()];
+            let colour = colour(arm);
             // Side by side, so that bars do not hide each other.
             let shift = 1.0 + 0.05 * (arm as f64 - (self.lines.len() - 1) as f64 / 2.0);
             let at = |place: &Place| place.batch as f64 * shift;

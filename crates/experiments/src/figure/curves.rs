@@ -60,7 +60,7 @@ pub struct Curves {
 }
 
 /// Dark enough on white, and told apart by colour-blind readers too.
-pub(super) const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 6] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 90, 181),
     RGBColor(0, 120, 80),
@@ -68,6 +68,16 @@ pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(190, 140, 0),
     RGBColor(90, 90, 90),
 ];
+/// The colour of an arm; from the seventh on the same ones, lighter.
+pub(super) fn colour(arm: usize) -> RGBColor {
+    let RGBColor(r, g, b) = COLOURS[arm % COLOURS.len()];
+    if arm < COLOURS.len() {
+        return RGBColor(r, g, b);
+    }
+    let [r, g, b] = [r, g, b].map(|part| 127 + part / 2);
+    RGBColor(r, g, b)
+}
+
 const PANEL: (u32, u32) = (860, 680);
 
 impl Curves {
@@ -166,12 +176,12 @@ impl Curves {
                 let band = curve.band.iter().map(|&(x, low, _)| (x, low));
                 let back = curve.band.iter().rev().map(|&(x, _, high)| (x, high));
                 let outline = band.chain(back).map(|(x, y)| (x, y.clamp(low, high)));
-                let shade = COLOURS[curve.arm % COLOURS.len()].mix(0.15);
+                let shade = colour(curve.arm).mix(0.15);
                 let shape = Polygon::new(outline.collect::<Vec<_>>(), shade.filled());
                 chart.draw_series([shape]).map_err(failed)?;
             }
             for curve in &panel.curves {
-                let colour = COLOURS[curve.arm % COLOURS.len()];
+                let colour = colour(curve.arm);
                 // The first arm lies below the others: wider, it shows where they are equal.
                 let style = colour.stroke_width(if curve.arm == 0 { 8 } else { 4 });
                 let points = curve.points.iter().copied();

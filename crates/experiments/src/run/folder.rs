@@ -148,6 +148,41 @@ impl Files {
         path.exists().then(|| Checkpoint::read(&path)).transpose()
     }
 
+    /// Checks that the run can go on from its checkpoint to so many steps.
+    pub(super) fn check_progress<S: RunSettings>(
+        &self,
+        checkpoint: Option<&Checkpoint<S>>,
+        steps: u64,
+    ) -> Result<()> {
+        let folder = self.folder.display();
+        let done = checkpoint.map_or(0, |checkpoint| checkpoint.progress.step);
+        ensure!(
+            done <= steps,
+            "{folder}: {done} steps are done already, more than {steps}: give at least {done}, or \
+             another folder with --out"
+        );
+        let recorded =
+            if self.summary().exists() { Summary::read(&self.summary())?.steps } else { 0 };
+        ensure!(
+            recorded == 0 || checkpoint.is_some(),
+            "{}: is missing, though {recorded} steps are done; put it back, or start the run again in \
+             another folder",
+            self.checkpoint().display()
+        );
+        Ok(())
+    }
+
+    /// Removes what programs that were killed had half written. Only whoever holds the lock may.
+    pub(super) fn clear_temporary(&self) {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                // Where it cannot be removed it does no harm.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
     /// Seconds spent on the run up to its last summary.
     pub(super) fn seconds(&self) -> Result<f64> {
         let path = self.summary();

@@ -61,11 +61,14 @@ pub fn train<E: Experiment>(
     }
     // From here on nobody else trains this run.
     let locked = metrics::lock(&files.metrics())?;
+    files.clear_temporary();
     if start == Start::New || !files.config().exists() {
         files.begin(&config)?;
     } else {
         let changed = files.check_resume(&config)?;
-        if let Some(checkpoint) = files.read_checkpoint()? {
+        let checkpoint = files.read_checkpoint()?;
+        files.check_progress(checkpoint.as_ref(), run.experiment.settings().steps())?;
+        if let Some(checkpoint) = checkpoint {
             let named = || files.checkpoint().display().to_string();
             run.restore(&checkpoint).with_context(named)?;
             keep = checkpoint.progress.metrics_bytes;

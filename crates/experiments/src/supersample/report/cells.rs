@@ -38,6 +38,10 @@ pub struct Cell<'a> {
     pub clipped: f64,
     /// Whether it differs from the arm without clipping: Welch's test of `unclipped`.
     pub p: Option<f64>,
+    /// Differences from the arm without clipping, seed by seed.
+    pub differences: Sample,
+    /// The final unclipped loss by seed.
+    by_seed: BTreeMap<u64, f64>,
 }
 
 /// All runs, by conditions and arms.
@@ -61,7 +65,19 @@ impl<'a> Cells<'a> {
     /// # Errors
     /// Settings cannot be written as text.
     pub fn of(runs: &'a [Run]) -> Result<Self> {
-        let tables = runs.iter().map(|run| described(&run.settings)).collect::<Result<Vec<_>>>()?;
+        // Pictures from elsewhere are another condition; where they lie is none. Runs that have not begun
+        // will see what the others see.
+        let pictures = |run: &Run| {
+            let (_, pictures) = run.origin.as_ref()?;
+            Some(pictures.split(" from ").next().unwrap_or(pictures).to_owned())
+        };
+        let usual = runs.iter().find_map(pictures).unwrap_or_default();
+        let tables = runs.iter().map(|run| {
+            let mut told = described(&run.settings)?;
+            told.insert("origin".into(), pictures(run).unwrap_or_else(|| usual.clone()));
+            Ok(told)
+        });
+        let tables = tables.collect::<Result<Vec<_>>>()?;
         let mut values: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
         for table in &tables {
             for (name, value) in table {
@@ -97,18 +113,20 @@ impl<'a> Cells<'a> {
             sorted.entry((row, column)).or_default().push(run);
         }
         let cell = |row, column| sorted.get(&(row, column)).map(|runs| Cell::of(runs));
-        let mut cells: Vec<Vec<_>> = (0..conditions.len())
+        let mut cells: Vec<Vec<Option<Cell<'_>>>> = (0..conditions.len())
             .map(|row| (0..arms.len()).map(|column| cell(row, column)).collect())
             .collect();
         if let Some(none) = arms.iter().position(|arm| arm == NONE) {
             for row in &mut cells {
-                let Some(base) = row[none].as_ref().map(|cell: &Cell<'_>| cell.unclipped) else {
-                    continue;
-                };
-                for (_, cell) in row.iter_mut().enumerate().filter(|(column, _)| *column != none) {
-                    if let Some(cell) = cell {
-                        cell.p = welch(&base, &cell.unclipped);
-                    }
+                let Some(base) = row[none].clone() else { continue };
+                let others = row.iter_mut().enumerate().filter(|(column, _)| *column != none);
+                for cell in others.filter_map(|(_, cell)| cell.as_mut()) {
+                    // Without the runs that diverged or are not done it would be another question.
+                    let whole = base.is_whole() && cell.is_whole();
+                    cell.p = welch(&base.unclipped, &cell.unclipped).filter(|_| whole);
+                    let both = cell.by_seed.iter();
+                    let both = both.filter_map(|(seed, loss)| Some(loss - base.by_seed.get(seed)?));
+                    cell.differences = Sample::of(&both.collect::<Vec<_>>());
                 }
             }
         }
@@ -128,15 +146,20 @@ impl<'a> Cells<'a> {
 }
 
 impl<'a> Cell<'a> {
+    /// Whether all its runs are finished and none diverged.
+    fn is_whole(&self) -> bool {
+        self.done == self.runs.len() && self.diverged == 0
+    }
+
     fn of(runs: &[&'a Run]) -> Self {
         let done: Vec<&Run> = runs.iter().copied().filter(|run| run.is_done()).collect();
         let summaries = || done.iter().filter_map(|run| run.summary.as_ref());
-        let finished: Vec<&&Run> = done.iter().filter(|run| run.state == State::Finished).collect();
+        let finished: Vec<&&Run> = done.iter().filter(|run| learned(run)).collect();
         let sample = |number: &dyn Fn(&Run) -> Option<f64>| {
             Sample::of(&finished.iter().filter_map(|run| number(run)).collect::<Vec<_>>())
         };
-        let losses: u64 =
-            done.iter().map(|run| run.settings.batch as u64 * run.settings.steps).sum();
+        let seen = |run: &&Run| Some(run.settings.batch as u64 * run.summary.as_ref()?.steps);
+        let losses: u64 = done.iter().filter_map(seen).sum();
         let clipped: u64 = summaries().map(|summary| summary.clipped_total).sum();
         Self {
             runs: runs.to_vec(),
@@ -148,8 +171,21 @@ impl<'a> Cell<'a> {
             largest: summaries().filter_map(|summary| summary.max_raw).reduce(f64::max),
             clipped: clipped as f64 / losses as f64,
             p: None,
+            differences: Sample::of(&[]),
+            by_seed: finished
+                .iter()
+                .filter_map(|run| {
+                    Some((run.settings.seed, run.summary.as_ref()?.final_mean_unclipped?))
+                })
+                .collect(),
         }
     }
+}
+
+/// Whether a run is finished and has a final loss: one that breaks in its last steps has none.
+fn learned(run: &Run) -> bool {
+    let summary = run.summary.as_ref();
+    run.state == State::Finished && summary.is_some_and(|it| it.final_mean_unclipped.is_some())
 }
 
 /// The arm without clipping.
@@ -193,7 +229,9 @@ fn described(settings: &Settings) -> Result<BTreeMap<String, String>> {
     let table = table.iter().filter(|(name, _)| !IGNORED.contains(&name.as_str()));
     let mut told: BTreeMap<String, String> =
         table.map(|(name, value)| (name.clone(), text(name, value))).collect();
-    told.entry("corrupted".into()).or_default();
+    for left_out in ["corrupted", "pictures"] {
+        told.entry(left_out.into()).or_default();
+    }
     Ok(told)
 }
 

@@ -55,7 +55,7 @@ fn mean_curve(arm: usize, cell: &Cell<'_>) -> Option<Curve> {
         let finite: Vec<f64> =
             there.iter().map(|point| point.unclipped).filter(|loss| loss.is_finite()).collect();
         if finite.is_empty() {
-            break;
+            continue; // a step that was skipped, or the end
         }
         let step = there[0].step as f64;
         points.push((step, finite.iter().sum::<f64>() / finite.len() as f64));

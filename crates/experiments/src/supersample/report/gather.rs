@@ -72,14 +72,21 @@ pub fn gather(folder: &Path) -> Result<Gathered> {
         .with_context(|| format!("{}: no folder of runs", folder.display()))?;
     let mut found = BTreeMap::new();
     let mut unreadable = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    for path in paths {
         if !Files::new(&path).config().exists() {
             continue;
         }
         match read_config::<Settings>(&path) {
             Ok(config) => {
-                found.insert(config.settings.name(), (path, config));
+                let name = config.settings.name();
+                if let Some((other, _)) = found.get(&name) {
+                    let other: &PathBuf = other;
+                    unreadable.push((path, format!("the same run as {}", other.display())));
+                } else {
+                    found.insert(name, (path, config));
+                }
             }
             Err(error) => unreadable.push((path, format!("{error:#}"))),
         }

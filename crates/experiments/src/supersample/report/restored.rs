@@ -1,7 +1,7 @@
 //! Test pictures as the networks of a sweep restore them.
 
 use super::cells::{Cells, NONE};
-use super::gather::Run;
+use super::gather::{Run, State};
 use crate::figure::samples::{self, Picture};
 use crate::run::Files;
 use crate::supersample::{Data, evaluate_file};
@@ -26,8 +26,13 @@ pub fn write(cells: &Cells<'_>, folder: &Path) -> Result<Vec<Result<PathBuf, Str
         let mut why = "no checkpoint is in the folders of these runs".to_owned();
         for (arm, cell) in cells.arms.iter().zip(row) {
             let with_checkpoint = |run: &&&Run| Files::new(&run.folder).checkpoint().exists();
-            let Some(run) = cell.iter().flat_map(|cell| &cell.runs).find(with_checkpoint) else {
+            let runs = cell.iter().flat_map(|cell| &cell.runs).filter(with_checkpoint);
+            let Some(run) = runs.min_by_key(|run| run.state != State::Finished) else {
                 continue;
+            };
+            let state = match &run.state {
+                State::Finished => String::new(),
+                other => format!(", {}", other.word()),
             };
             let found = match restored(run, &mut data) {
                 Ok(found) => found,
@@ -44,7 +49,8 @@ pub fn write(cells: &Cells<'_>, folder: &Path) -> Result<Vec<Result<PathBuf, Str
                 row.push(output);
             }
             let arm = if arm == NONE { "without ALRC" } else { arm };
-            titles.push(format!("{}\nseed {}", arm.replace(", ", "\n"), run.settings.seed));
+            let arm = arm.replace(", ", "\n");
+            titles.push(format!("{arm}\nseed {}{state}", run.settings.seed));
         }
         if pictures.is_empty() {
             return Ok(Err(why));

@@ -43,6 +43,17 @@ pub fn welch(a: &Sample, b: &Sample) -> Option<f64> {
     Some(2.0 * distribution.cdf(-t.abs()))
 }
 
+/// The t-test of differences between pairs: how probable a mean at least as far from 0 is, on either
+/// side, if they are normal with mean 0. None for fewer than two, or without any spread.
+pub fn paired(differences: &Sample) -> Option<f64> {
+    let error = differences.std / (differences.count as f64).sqrt();
+    if !(0.0 < error && error < f64::INFINITY) {
+        return None;
+    }
+    let distribution = StudentsT::new(0.0, 1.0, (differences.count - 1) as f64).ok()?;
+    Some(2.0 * distribution.cdf(-(differences.mean / error).abs()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +71,14 @@ mod tests {
         let same = Sample::of(&[2.0, 2.0]);
         assert_eq!((same.mean, same.std, welch(&same, &same)), (2.0, 0.0, None));
         assert!(Sample::of(&[]).mean.is_nan());
+    }
+
+    /// Against SciPy 1.17.1: `scipy.stats.ttest_1samp(differences, 0)`.
+    #[test]
+    fn paired_is_scipys() {
+        let p = paired(&Sample::of(&[-0.038, -0.026, -0.032])).unwrap();
+        assert!((p - 0.011516698855655238).abs() < 1e-9, "{p}");
+        assert_eq!(paired(&Sample::of(&[1.0])), None);
+        assert_eq!(paired(&Sample::of(&[1.0, 1.0])), None);
     }
 }

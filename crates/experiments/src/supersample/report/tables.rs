@@ -2,7 +2,7 @@
 
 use super::cells::{Cell, Cells, NONE};
 use super::gather::{Run, State};
-use super::statistics::Sample;
+use super::statistics::{Sample, paired};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
@@ -37,6 +37,20 @@ pub fn tables(cells: &Cells<'_>) -> Vec<Table> {
             "Welch's t-test of the final losses against the arm without clipping: the probability of \
              such a difference by chance. Not corrected for the number of comparisons.",
             &|cell| cell.p.map_or_else(String::new, probability),
+        ));
+    }
+    if some(&|cell| cell.differences.count > 1) {
+        tables.push(table(
+            cells,
+            "Differences by seed",
+            "Runs of one seed start from the same weights and see the same pictures: final loss less \
+             that of the same seed without clipping, mean and standard deviation, and the paired \
+             t-test. Seeds of which one run diverged are left out.",
+            &|cell| match (cell.differences.count, paired(&cell.differences)) {
+                (0, _) => String::new(),
+                (_, Some(p)) => format!("{} (p {})", spread(&cell.differences), probability(p)),
+                (_, None) => spread(&cell.differences),
+            },
         ));
     }
     if some(&|cell| cell.test.count > 0) {
@@ -165,6 +179,9 @@ struct CellLine<'a> {
     largest_raw: Option<f64>,
     clipped_part: f64,
     p_against_none: Option<f64>,
+    difference_mean: f64,
+    difference_std: f64,
+    p_paired: Option<f64>,
 }
 
 /// A line for each cell.
@@ -189,6 +206,9 @@ pub fn cells_csv(cells: &Cells<'_>) -> Result<Vec<u8>> {
             largest_raw: cell.largest,
             clipped_part: cell.clipped,
             p_against_none: cell.p,
+            difference_mean: cell.differences.mean,
+            difference_std: cell.differences.std,
+            p_paired: paired(&cell.differences),
         })?;
     }
     writer.into_inner().context("a table")

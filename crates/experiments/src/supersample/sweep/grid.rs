@@ -5,7 +5,8 @@ use crate::run::RunSettings;
 use crate::supersample::Settings;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -78,7 +79,7 @@ impl Grid {
         };
         let repeats = self.repeats.min(limits.repeats.unwrap_or(u64::MAX));
         ensure!(repeats > 0, "repeats 0: expected at least 1");
-        let (mut runs, mut names) = (Vec::new(), BTreeSet::new());
+        let (mut runs, mut names) = (Vec::<Settings>::new(), BTreeMap::new());
         let one_grid = [Table::new()];
         let grids = if self.grid.is_empty() { &one_grid[..] } else { &self.grid };
         for (number, grid) in grids.iter().enumerate() {
@@ -92,11 +93,24 @@ impl Grid {
                 if let Some(data) = data {
                     settings.data = Some(data.to_path_buf());
                 }
-                let Some(settings) = limits.cut(settings) else { continue };
+                let Some(mut settings) = limits.cut(settings) else { continue };
+                // Where the start has no effect, different ones are no different runs.
+                if settings.alrc.0.is_none() || settings.published_moments {
+                    settings.start_moments = Settings::default().start_moments;
+                }
                 settings.check().with_context(|| settings.name())?;
                 // Scales may make one run of two, and tables may overlap.
-                if names.insert(settings.name()) {
-                    runs.push(settings);
+                match names.entry(settings.name()) {
+                    Entry::Vacant(name) => {
+                        name.insert(runs.len());
+                        runs.push(settings);
+                    }
+                    Entry::Occupied(name) => ensure!(
+                        runs[*name.get()] == settings,
+                        "{}: two runs of this name, which differ in where their pictures lie or in how \
+                         often they are saved or evaluated; make a sweep of each, in a folder of its own",
+                        name.key()
+                    ),
                 }
             }
         }
@@ -169,6 +183,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn runs(text: &str) -> Result<Vec<Settings>> {
         toml::from_str::<Grid>(text)?.runs(Scale::Paper, None)
@@ -230,6 +245,13 @@ mod tests {
     }
 
     #[test]
+    fn starts_without_effect_make_no_runs_of_their_own() {
+        let text = "[settings]\nalrc = [\"none\", 2]\nstart_moments = [\"25,900\", \"estimate\"]";
+        let names: Vec<String> = runs(text).unwrap().iter().map(Settings::name).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+    }
+
+    #[test]
     fn names_differ_wherever_results_may() {
         let settings = |text: &str| runs(text).unwrap().remove(0);
         let base = settings("");
@@ -271,6 +293,7 @@ mod tests {
             ("repeats = 0", "repeats 0"),
             ("repeets = 1", "repeets"),
             ("[settings]\nbatch = [[1]]", "single values"),
+            ("[settings]\ndata = [\"a\", \"b\"]", "two runs of this name"),
         ];
         for (text, expected) in cases {
             let error = format!("{:#}", runs(text).unwrap_err());

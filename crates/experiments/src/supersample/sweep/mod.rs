@@ -20,7 +20,7 @@ use crate::metrics::Busy;
 use crate::progress::{RunProgress, stopped};
 use crate::run::{Files, Start, read_settings, train, train_all};
 use crate::summary::{Outcome, Summary};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use estimate::{StepTimes, side_by_side, spoken};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -76,13 +76,36 @@ pub fn done(folder: &Path, settings: &Settings) -> Result<Option<Summary>> {
     }
     let summary = Summary::read(&files.summary())?;
     let (saved, name): (Settings, _) = (read_settings(folder)?, settings.name());
-    anyhow::ensure!(
+    ensure!(
         saved.name() == name,
         "{}: holds the run {}; move it, or give another folder with --out",
         folder.display(),
         saved.name()
     );
     Ok(matches!(summary.outcome, Outcome::Finished | Outcome::Diverged).then_some(summary))
+}
+
+/// Checks that the folder does not belong to another sweep.
+fn check_plan(plan: &Plan, path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let other: Plan = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    let same_runs = toml::Table::try_from(&other.sweep)? == toml::Table::try_from(&plan.sweep)?;
+    // Where the pictures lie may change, but not whether there are any.
+    let same =
+        same_runs && other.scale == plan.scale && other.data.is_some() == plan.data.is_some();
+    ensure!(
+        same,
+        "{}: the folder belongs to another sweep ({}, scale {:?}, {}); give another folder with --out, \
+         or remove this file to put the runs of both into one folder",
+        path.display(),
+        other.name,
+        other.scale,
+        if other.data.is_some() { "pictures from a folder" } else { "no folder of pictures" }
+    );
+    Ok(())
 }
 
 /// How one run ended.
@@ -97,7 +120,8 @@ enum End {
 struct Job {
     settings: Settings,
     folder: PathBuf,
-    data: Data,
+    /// Or why there is none.
+    data: Result<Data, String>,
     seconds: f64,
 }
 
@@ -127,17 +151,17 @@ pub fn sweep(options: &SweepOptions) -> Result<Standing> {
     );
     std::fs::create_dir_all(&options.out)
         .with_context(|| format!("{}: cannot be made", options.out.display()))?;
-    let plan = toml::to_string(&options.plan)?;
     let path = plan_file(&options.out);
-    if std::fs::read_to_string(&path).ok().as_deref() != Some(&plan) {
-        write_whole(&path, plan.as_bytes())?;
-    }
-    if left.is_empty() {
-        return Ok(standing);
-    }
-    let jobs = options.jobs.clamp(1, left.len());
+    check_plan(&options.plan, &path)?;
+    let jobs = options.jobs.clamp(1, left.len().max(1));
     let threads = (options.threads / jobs).max(1);
     let jobs_list = thread_pool(threads)?.install(|| prepare(left))?;
+    if !path.exists() {
+        write_whole(&path, toml::to_string(&options.plan)?.as_bytes())?;
+    }
+    if jobs_list.is_empty() {
+        return Ok(standing);
+    }
     let seconds = jobs_list.iter().map(|job| job.seconds);
     println!(
         "{jobs} side by side, {threads} thread(s) each: about {}, by the time of a few steps.",
@@ -161,19 +185,27 @@ fn prepare(left: Vec<(Settings, PathBuf)>) -> Result<Vec<Job>> {
     let (mut times, mut data, mut jobs) = (StepTimes::default(), BTreeMap::new(), Vec::new());
     for (settings, folder) in left {
         let key = (settings.data.clone(), settings.pictures);
-        let data = match data.get(&key) {
-            Some(data) => Data::clone(data),
-            None => {
-                let opened = Data::open(&settings)?;
-                println!("Pictures: {}.", opened.train.source());
-                data.insert(key, opened.clone());
-                opened
+        let data = data.entry(key).or_insert_with(|| {
+            let opened = Data::open(&settings).map_err(|error| format!("{error:#}"));
+            if let Ok(data) = &opened {
+                println!("Pictures: {}.", data.train.source());
             }
-        };
+            opened
+        });
+        let data: Result<Data, String> = data.clone();
         let already = Summary::read(&Files::new(&folder).summary()).map_or(0, |s| s.steps);
         let steps = settings.steps.saturating_sub(already);
-        let seconds = steps as f64 * times.measure(&settings, &data)?;
+        // What fails here fails again when it is trained, and is recorded then.
+        let step = data.as_ref().ok().and_then(|data| {
+            catch_unwind(AssertUnwindSafe(|| times.measure(&settings, data).ok())).ok().flatten()
+        });
+        let seconds = steps as f64 * step.unwrap_or(0.0);
         jobs.push(Job { settings, folder, data, seconds });
+    }
+    if let Some(Err(error)) = jobs.first().map(|job: &Job| &job.data)
+        && jobs.iter().all(|job| job.data.is_err())
+    {
+        bail!("{error}");
     }
     jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     Ok(jobs)
@@ -230,8 +262,9 @@ impl Screen {
         }
         let mut progress = RunProgress::new(&self.group, &job.folder, job.settings.steps).quiet();
         let work = || {
+            let data = job.data.as_ref().map_err(|error| anyhow!("{error}"))?;
             train(
-                Trainer::new(&job.settings, &job.data)?,
+                Trainer::new(&job.settings, data)?,
                 &job.folder,
                 Start::NewOrResume,
                 &mut progress,
