@@ -27,19 +27,28 @@ pub fn width(steps: u64) -> u64 {
 
 /// The curve of a run of `asked` steps from its rows so far, one a step.
 pub fn points<R: Record>(rows: &[R], asked: u64) -> Vec<Point> {
+    let rounded = |mean: f64| (mean * 1e5).round() / 1e5;
+    let unclipped = means(rows, asked, R::unclipped);
+    let both = means(rows, asked, R::raw).into_iter().zip(unclipped);
+    both.map(|((step, raw), (_, unclipped))| Point {
+        step,
+        raw: rounded(raw),
+        unclipped: rounded(unclipped),
+    })
+    .collect()
+}
+
+/// The last step and the mean of one of the losses at each point of a curve.
+pub fn means<R>(rows: &[R], asked: u64, loss: impl Fn(&R) -> f32) -> Vec<(u64, f64)> {
     let width = width(asked);
     let mut ends: Vec<u64> = (1..=POINTS).map(|i| asked * i / POINTS).collect();
     ends.retain(|&end| width <= end && end <= rows.len() as u64);
     ends.dedup();
-    let point = |end: u64| {
+    let mean = |end: u64| {
         let window = &rows[(end - width) as usize..end as usize];
-        let mean = |loss: fn(&R) -> f32| {
-            let mean = window.iter().map(|row| f64::from(loss(row))).sum::<f64>() / width as f64;
-            (mean * 1e5).round() / 1e5
-        };
-        Point { step: end, raw: mean(R::raw), unclipped: mean(R::unclipped) }
+        window.iter().map(|row| f64::from(loss(row))).sum::<f64>() / width as f64
     };
-    ends.into_iter().map(point).collect()
+    ends.into_iter().map(|end| (end, mean(end))).collect()
 }
 
 /// Writes the file.

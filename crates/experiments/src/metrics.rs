@@ -129,29 +129,10 @@ pub fn read<R: Record>(path: &Path) -> Result<Vec<R>> {
     reader.deserialize().collect::<Result<_, _>>().with_context(named)
 }
 
-/// Means over `width` steps that end at each step; over what there is at the beginning. Values
-/// that are not finite end the curve.
-pub fn boxcar(values: impl Iterator<Item = f32>, width: usize) -> Vec<f64> {
-    let values: Vec<f64> = values.map(f64::from).take_while(|value| value.is_finite()).collect();
-    // Each window anew: a running sum would never lose what a spike of 1e18 did to it.
-    let mean = |end: usize| {
-        let window = &values[end.saturating_sub(width)..end];
-        window.iter().sum::<f64>() / window.len() as f64
-    };
-    (1..=values.len()).map(mean).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::supersample::Row;
-
-    #[test]
-    fn boxcar_means() {
-        let means = boxcar([1.0, 3.0, 5.0, 7.0, f32::NAN, 9.0].into_iter(), 2);
-        assert_eq!(means, [1.0, 2.0, 4.0, 6.0]);
-        assert_eq!(boxcar([1.0, 1e30, 3.0, 5.0].into_iter(), 2)[3], 4.0);
-    }
 
     #[test]
     fn rows_survive_and_going_on_cuts_what_follows() {

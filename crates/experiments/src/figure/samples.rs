@@ -1,7 +1,8 @@
 //! Pictures side by side, with a word above each column.
 
-use super::{FONT, prepare_font, write_png};
-use anyhow::{Result, anyhow, ensure};
+use super::{FONT, prepare_font};
+use crate::files::write_whole;
+use anyhow::{Context, Result, ensure};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
@@ -57,12 +58,20 @@ impl Picture {
     }
 }
 
-/// Writes a table of pictures, each enlarged to `cell` screen pixels along its longer side: a row for
+/// Writes a table of pictures as a PNG file.
+///
+/// # Errors
+/// As [`png`], or the file cannot be written.
+pub fn write(path: &Path, titles: &[String], rows: &[Vec<Picture>], cell: usize) -> Result<()> {
+    write_whole(path, &png(titles, rows, cell)?)
+}
+
+/// A table of pictures as PNG, each enlarged to `cell` screen pixels along its longer side: a row for
 /// each sample, a column for each title. A title's lines are separated by newlines.
 ///
 /// # Errors
-/// A row has another number of pictures than there are titles, or the file cannot be written.
-pub fn write(path: &Path, titles: &[String], rows: &[Vec<Picture>], cell: usize) -> Result<()> {
+/// A row has another number of pictures than there are titles.
+pub fn png(titles: &[String], rows: &[Vec<Picture>], cell: usize) -> Result<Vec<u8>> {
     prepare_font();
     let lines = titles.iter().map(|title| title.lines().count()).max().unwrap_or(0);
     let top = GAP + lines * LINE;
@@ -90,10 +99,10 @@ pub fn write(path: &Path, titles: &[String], rows: &[Vec<Picture>], cell: usize)
         for (number, line) in title.lines().enumerate() {
             let middle = GAP + column * (cell + GAP) + cell / 2;
             let place = (middle as i32, (GAP / 2 + number * LINE) as i32);
-            area.draw_text(line, &style, place).map_err(|error| anyhow!("figure: {error}"))?;
+            area.draw_text(line, &style, place).context("figure")?;
         }
     }
-    area.present().map_err(|error| anyhow!("figure: {error}"))?;
+    area.present().context("figure")?;
     drop(area);
-    write_png(path, &pixels, size.0, size.1)
+    super::png(&pixels, size.0, size.1)
 }

@@ -6,6 +6,8 @@ use super::evaluate::{MeanSquare, completed};
 use super::plain::{harmonic, known, nearest};
 use super::{Coverage, Data, Generator, Row, Settings, Trainer};
 use crate::checkpoint::Checkpoint;
+use crate::curve;
+use crate::figure::Figure;
 use crate::figure::curves::{Curve, Curves, Panel};
 use crate::figure::samples::{self, Picture};
 use crate::limiter::Threshold;
@@ -120,22 +122,20 @@ fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
 }
 
 fn write_curves(jobs: &[Job], folder: &Path, steps: u64) -> Result<()> {
-    let width = (steps / 20).clamp(1, 500) as usize;
     let panel = |title: &str| Panel { title: title.to_owned(), curves: Vec::new() };
     let mut panels = vec![panel("outer loss"), panel("inner loss")];
     let losses: [fn(&Row) -> f32; 2] = [|row| row.outer_raw, |row| row.inner_raw];
     for job in jobs {
         let rows: Vec<Row> = metrics::read(&Files::new(&job.folder).metrics())?;
         for (panel, loss) in panels.iter_mut().zip(losses) {
-            let losses: Vec<f32> = rows.iter().map(loss).collect();
-            panel.curves.push(Curve::of_losses(job.arm, &losses, width));
+            panel.curves.push(Curve::of_means(job.arm, &curve::means(&rows, steps, loss)));
         }
     }
     let curves = Curves {
         panels,
         arms: ARMS.iter().map(|(_, _, name)| (*name).to_owned()).collect(),
         x_label: "training step".into(),
-        y_label: format!("training loss (mean of {width} steps)"),
+        y_label: format!("training loss (mean of {} steps)", curve::width(steps)),
     };
     curves.write(folder, "curves")
 }

@@ -4,6 +4,8 @@
 //! the same start weights and on the same pictures, for several seeds.
 
 use super::{Data, Row, Settings, Trainer, evaluate_file};
+use crate::curve;
+use crate::figure::Figure;
 use crate::figure::curves::{Curve, Curves, Panel};
 use crate::figure::samples::{self, Picture};
 use crate::limiter::Threshold;
@@ -114,7 +116,6 @@ fn plan(options: &DemoOptions, folder: &Path) -> Vec<Job> {
 }
 
 fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()> {
-    let width = (options.steps / 10).clamp(1, 500) as usize;
     let mut panels: Vec<Panel> = RATES
         .iter()
         .map(|(rate, name)| Panel {
@@ -124,14 +125,14 @@ fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()
         .collect();
     for job in jobs {
         let rows: Vec<Row> = metrics::read(&Files::new(&job.folder).metrics())?;
-        let losses: Vec<f32> = rows.iter().map(|row| row.raw).collect();
-        panels[job.rate].curves.push(Curve::of_losses(job.arm, &losses, width));
+        let means = curve::means(&rows, options.steps, |row| row.raw);
+        panels[job.rate].curves.push(Curve::of_means(job.arm, &means));
     }
     let curves = Curves {
         panels,
         arms: ARMS.iter().map(|(_, name)| (*name).to_owned()).collect(),
         x_label: "training step".into(),
-        y_label: format!("training loss (mean of {width} steps)"),
+        y_label: format!("training loss (mean of {} steps)", curve::width(options.steps)),
     };
     curves.write(folder, "curves")
 }

@@ -1,7 +1,6 @@
 //! What the run folders of a sweep hold.
 
 use crate::curve::{self, Point};
-
 use crate::run::{Files, RunConfig, read_config};
 use crate::summary::{Outcome, Summary};
 use crate::supersample::Settings;

@@ -8,6 +8,7 @@ mod restored;
 mod statistics;
 mod tables;
 
+use crate::figure::Figure;
 use crate::files::write_whole;
 use anyhow::{Context, Result};
 use cells::Cells;
@@ -51,7 +52,12 @@ pub fn report(folder: &Path) -> Result<Report> {
     if let Some(batches) = &batches {
         batches.write(&files, "batches")?;
     }
-    let samples = restored::write(&cells, &files)?;
+    let samples = restored::pictures(&cells)?;
+    for (number, png) in samples.iter().enumerate() {
+        if let Ok(png) = png {
+            write_whole(&files.join(format!("samples-{}.png", number + 1)), png)?;
+        }
+    }
     let page = Page {
         folder,
         gathered: &gathered,
@@ -59,17 +65,10 @@ pub fn report(folder: &Path) -> Result<Report> {
         tables: &tables,
         curves: curves.each()?,
         batches: batches.map(|batches| batches.svg()).transpose()?,
-        samples: samples.into_iter().map(read).collect::<Result<_>>()?,
+        samples,
     };
     let path = folder.join("report.html");
     write_whole(&path, page.html().as_bytes())?;
     let done = gathered.runs.iter().filter(|run| run.is_done()).count();
     Ok(Report { page: path, files, tables: markdown, done: (done, gathered.runs.len()) })
-}
-
-fn read(sample: Result<PathBuf, String>) -> Result<Result<Vec<u8>, String>> {
-    match sample {
-        Ok(path) => std::fs::read(&path).map(Ok).with_context(|| path.display().to_string()),
-        Err(why) => Ok(Err(why)),
-    }
 }

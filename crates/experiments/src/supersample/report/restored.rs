@@ -8,18 +8,18 @@ use crate::supersample::{Data, evaluate_file};
 use anyhow::Result;
 use datasets::SIDE;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Test pictures in a figure.
 const SHOWN: usize = 4;
 
-/// A figure, or why there is none, for each row of the tables.
+/// A PNG file, or why there is none, for each row of the tables.
 ///
 /// # Errors
-/// A figure cannot be written.
-pub fn write(cells: &Cells<'_>, folder: &Path) -> Result<Vec<Result<PathBuf, String>>> {
+/// A figure cannot be drawn.
+pub fn pictures(cells: &Cells<'_>) -> Result<Vec<Result<Vec<u8>, String>>> {
     let mut data = BTreeMap::new();
-    let rows = cells.cells.iter().enumerate().map(|(number, row)| {
+    let rows = cells.cells.iter().map(|row| {
         let mut titles = vec!["input".to_owned()];
         let mut pictures: Vec<Vec<Picture>> = Vec::new();
         let mut targets = Vec::new();
@@ -59,9 +59,7 @@ pub fn write(cells: &Cells<'_>, folder: &Path) -> Result<Vec<Result<PathBuf, Str
         for (row, target) in pictures.iter_mut().zip(targets) {
             row.push(target);
         }
-        let path = folder.join(format!("samples-{}.png", number + 1));
-        samples::write(&path, &titles, &pictures, 5 * SIDE)?;
-        Ok(Ok(path))
+        samples::png(&titles, &pictures, 5 * SIDE).map(Ok)
     });
     rows.collect()
 }

@@ -260,6 +260,8 @@ impl Screen {
         if let Some(summary) = done(&job.folder, &job.settings)? {
             return Ok(summary);
         }
+        // What went wrong last time says nothing of this one.
+        let _ = std::fs::remove_file(error_file(&job.folder));
         let mut progress = RunProgress::new(&self.group, &job.folder, job.settings.steps).quiet();
         let work = || {
             let data = job.data.as_ref().map_err(|error| anyhow!("{error}"))?;
@@ -273,9 +275,6 @@ impl Screen {
         let result = catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(anyhow!("it panicked; the message is on the screen")));
         progress.clear();
-        if result.is_ok() {
-            let _ = std::fs::remove_file(error_file(&job.folder));
-        }
         result
     }
 }
