@@ -37,11 +37,13 @@ struct Version {
 enum Failure {
     /// Another try may go better.
     Broken(Error),
+    /// The same, without what has come so far: it does not fit.
+    StartOver(Error),
     /// It would not.
     Final(Error),
 }
 
-use Failure::{Broken, Final};
+use Failure::{Broken, Final, StartOver};
 
 /// Longest pause between tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -70,6 +72,10 @@ pub fn fetch(source: &Source, part: &Path) -> Result<()> {
             }
             Err(Final(error)) => return Err(error.context(source.url.clone())),
             Err(Broken(error)) => error,
+            Err(StartOver(error)) => {
+                forget(part);
+                error.context("starting over")
+            }
         };
         let kept = length(part)?;
         if kept > most {
@@ -126,50 +132,10 @@ fn attempt(
         request = request.header(header::IF_RANGE, validator);
     }
     let response = request.call().map_err(|error| Broken(connection(error)))?;
-    let status = response.status();
     let version = Version { url: source.url.clone(), validator: validator(response.headers()) };
-    let start = match status {
-        StatusCode::OK => 0,
-        StatusCode::PARTIAL_CONTENT if resume.is_some() => {
-            let range = content_range(response.headers());
-            if resume.as_ref() != Some(&version) || range.map(|range| range.0) != Some(have) {
-                // Another version, or another part than was asked for: nothing of it fits.
-                forget(part);
-                return Err(Broken(anyhow!(
-                    "the server answered with another part or version than was asked for; starting over"
-                )));
-            }
-            have
-        }
-        StatusCode::RANGE_NOT_SATISFIABLE => {
-            // Perhaps all of it is here.
-            let total = response.headers().get(header::CONTENT_RANGE);
-            let total =
-                total.and_then(|value| value.to_str().ok()?.strip_prefix("bytes */")?.parse().ok());
-            if total == Some(have) {
-                return Ok(());
-            }
-            forget(part);
-            return Err(Broken(anyhow!("the server has fewer bytes than are here; starting over")));
-        }
-        _ => {
-            let error = anyhow!("the server answered {status}");
-            let again = status.is_server_error()
-                || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-            return Err(if again {
-                Broken(error)
-            } else {
-                Final(error.context(
-                    "this address does not give the archive; give another with --url, or an archive on \
-                     disk with --from FILE",
-                ))
-            });
-        }
-    };
-    let total = match (content_range(response.headers()), content_length(response.headers())) {
-        (Some((_, total)), _) if start > 0 => total,
-        (_, Some(length)) => Some(start + length),
-        _ => None,
+    let (start, total) = match meaning(&response, &version, resume.as_ref(), have)? {
+        Meaning::Body { start, total } => (start, total),
+        Meaning::NothingMore => return Ok(()),
     };
     if let (Some(total), Some(expected)) = (total, source.bytes)
         && total != expected
@@ -200,10 +166,57 @@ fn attempt(
             Err(Broken(anyhow!("the connection broke after {written} of {total} bytes")))
         }
         Some(total) if written > total => {
-            forget(part);
-            Err(Broken(anyhow!("the server sent {written} bytes and had announced {total}")))
+            Err(StartOver(anyhow!("the server sent {written} bytes and had announced {total}")))
         }
         _ => file.sync_all().map_err(|error| Final(message::writing(part, &error))),
+    }
+}
+
+/// What an answer promises.
+enum Meaning {
+    /// The bytes from `start` on, of `total` in all if that is told.
+    Body { start: u64, total: Option<u64> },
+    /// All of it is here.
+    NothingMore,
+}
+
+/// What an answer means to whoever has `have` bytes, and asked for the rest if they are of the version
+/// `asked`.
+fn meaning(
+    response: &Response<ureq::Body>,
+    version: &Version,
+    asked: Option<&Version>,
+    have: u64,
+) -> Result<Meaning, Failure> {
+    let (status, headers) = (response.status(), response.headers());
+    match status {
+        StatusCode::OK => Ok(Meaning::Body { start: 0, total: content_length(headers) }),
+        StatusCode::PARTIAL_CONTENT if asked.is_some() => match content_range(headers) {
+            Some((start, total)) if asked == Some(version) && start == have => {
+                let rest = content_length(headers).map(|rest| start + rest);
+                Ok(Meaning::Body { start, total: total.or(rest) })
+            }
+            _ => Err(StartOver(anyhow!(
+                "the server answered with another part or version than was asked for"
+            ))),
+        },
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            let range = headers.get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
+            let total = range.and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
+            if total == Some(have) {
+                Ok(Meaning::NothingMore)
+            } else {
+                Err(StartOver(anyhow!("the server has fewer bytes than are here")))
+            }
+        }
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            Err(Broken(anyhow!("the server answered {status}")))
+        }
+        _ if status.is_server_error() => Err(Broken(anyhow!("the server answered {status}"))),
+        _ => Err(Final(anyhow!("the server answered {status}").context(
+            "this address does not give the archive; give another with --url, or an archive on disk \
+             with --from FILE",
+        ))),
     }
 }
 
