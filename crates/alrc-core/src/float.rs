@@ -7,8 +7,13 @@ impl Float for f32 {}
 impl Float for f64 {}
 
 pub(crate) mod private {
+    use core::fmt::Debug;
+    use core::ops::{Add, Mul};
+
     /// What the kernels need of a float type.
-    pub trait Sealed: Copy + PartialOrd + core::fmt::Debug {
+    pub trait Sealed:
+        Copy + PartialOrd + Into<f64> + Add<Output = Self> + Mul<Output = Self> + Debug
+    {
         /// The largest magnitude that a loss may have.
         const LARGEST: Self;
         /// Half of the type's largest value: factors and clipped losses stay below it, so that
@@ -16,7 +21,10 @@ pub(crate) mod private {
         const CEILING: f64;
         const ZERO: Self;
         const ONE: Self;
-        fn to_f64(self) -> f64;
+        #[inline]
+        fn to_f64(self) -> f64 {
+            self.into()
+        }
         /// The nearest value of this type.
         fn from_f64(value: f64) -> Self;
         /// The largest value of this type that is not above `value`.
@@ -24,8 +32,6 @@ pub(crate) mod private {
         /// The smallest value of this type that is not below `value`.
         fn ceil_of(value: f64) -> Self;
         fn abs(self) -> Self;
-        fn plus(self, other: Self) -> Self;
-        fn times_zero(self) -> Self;
     }
 
     impl Sealed for f32 {
@@ -33,10 +39,6 @@ pub(crate) mod private {
         const CEILING: f64 = f32::MAX as f64 / 2.0;
         const ZERO: Self = 0.0;
         const ONE: Self = 1.0;
-        #[inline]
-        fn to_f64(self) -> f64 {
-            f64::from(self)
-        }
         #[inline]
         fn from_f64(value: f64) -> Self {
             value as f32
@@ -55,14 +57,6 @@ pub(crate) mod private {
         fn abs(self) -> Self {
             f32::abs(self)
         }
-        #[inline]
-        fn plus(self, other: Self) -> Self {
-            self + other
-        }
-        #[inline]
-        fn times_zero(self) -> Self {
-            self * 0.0
-        }
     }
 
     impl Sealed for f64 {
@@ -70,10 +64,6 @@ pub(crate) mod private {
         const CEILING: f64 = f64::MAX / 2.0;
         const ZERO: Self = 0.0;
         const ONE: Self = 1.0;
-        #[inline]
-        fn to_f64(self) -> f64 {
-            self
-        }
         #[inline]
         fn from_f64(value: f64) -> Self {
             value
@@ -89,14 +79,6 @@ pub(crate) mod private {
         #[inline]
         fn abs(self) -> Self {
             f64::abs(self)
-        }
-        #[inline]
-        fn plus(self, other: Self) -> Self {
-            self + other
-        }
-        #[inline]
-        fn times_zero(self) -> Self {
-            self * 0.0
         }
     }
 }

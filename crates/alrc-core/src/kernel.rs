@@ -51,16 +51,16 @@ fn check_many<F: Float>(losses: &[F], first: F) -> Result<Range<F>, Error> {
             for lane in 0..LANES {
                 lowest[lane] = lower(lowest[lane], row[lane]);
                 highest[lane] = higher(highest[lane], row[lane]);
-                zeros[lane] = zeros[lane].plus(row[lane].times_zero());
+                zeros[lane] = zeros[lane] + row[lane] * F::ZERO;
             }
         }
         range = Range { lowest: fold(lowest, lower), highest: fold(highest, higher) };
-        zero = fold(zeros, F::plus);
+        zero = fold(zeros, F::add);
     }
     for &loss in rest {
         range.lowest = lower(range.lowest, loss);
         range.highest = higher(range.highest, loss);
-        zero = zero.plus(loss.times_zero());
+        zero = zero + loss * F::ZERO;
     }
     let in_range = range.lowest.abs() <= F::LARGEST && range.highest.abs() <= F::LARGEST;
     if zero == F::ZERO && in_range { Ok(range) } else { Err(first_bad(losses)) }
