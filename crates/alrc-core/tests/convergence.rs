@@ -88,6 +88,8 @@ fn settled(losses: Losses, n: f64, start: Moments, seed: u64, steps: u32) -> (f6
 }
 
 const DECAY: f64 = 0.99;
+/// Miri is a thousand times slower.
+const CASES: u32 = if cfg!(miri) { 1 } else { 256 };
 
 #[test]
 fn the_quadrature_gives_the_published_fixed_points() {
@@ -103,7 +105,7 @@ fn the_quadrature_gives_the_published_fixed_points() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     /// Bounds that clip nothing: the true moments, from any overestimate.
     #[test]

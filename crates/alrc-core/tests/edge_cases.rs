@@ -285,6 +285,7 @@ fn the_report_says_what_happened() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours")]
 fn ten_million_steps_stay_finite() {
     let check = |name: &str, losses: [f64; 2], single: bool| {
         let mut clipper = Clipper::new(Config::default(), Moments::default()).unwrap();

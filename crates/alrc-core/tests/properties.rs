@@ -70,7 +70,7 @@ fn is_valid(state: State) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 16 } else { 1024 }))]
 
     #[test]
     fn no_input_makes_the_state_invalid_and_an_error_changes_nothing(
