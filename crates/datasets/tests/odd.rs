@@ -57,6 +57,31 @@ fn every_odd_file() {
     assert!(checked > 0, "no files in {}", folder.display());
 }
 
+/// Found by fuzzing: a file of a hundred bytes that says it has four million strips. The decoder would
+/// make room for their places, 128 MiB, before it looks for them.
+#[test]
+fn an_entry_longer_than_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("strips.tif");
+    let entries: [(u16, u16, u32, u32); 6] = [
+        (256, 4, 1, 8),         // width
+        (257, 4, 1, 8),         // height
+        (258, 3, 1, 8),         // bits
+        (262, 3, 1, 1),         // black is zero
+        (273, 4, 4_194_305, 0), // places of the strips
+        (278, 4, 1, 8),         // rows in a strip
+    ];
+    let mut bytes = b"II\x2a\0\x08\0\0\0\x06\0".to_vec();
+    for (tag, kind, count, value) in entries {
+        bytes.extend(tag.to_le_bytes().into_iter().chain(kind.to_le_bytes()));
+        bytes.extend(count.to_le_bytes().into_iter().chain(value.to_le_bytes()));
+    }
+    bytes.extend([0; 4]); // no further page
+    std::fs::write(&path, bytes).unwrap();
+    let error = read(&path).unwrap_err();
+    assert!(error.contains("longer than the file") && error.contains("strips.tif"), "{error}");
+}
+
 /// Arrays of any byte order and type, against numbers written down here.
 #[test]
 fn npy_types_and_orders() {

@@ -32,6 +32,8 @@ struct Page {
     photometric: u64,
     /// Where the file says "white is zero", if it does.
     white_is_zero_at: Option<u64>,
+    /// Bytes of the values of the largest entry.
+    longest_entry: u64,
 }
 
 /// Height and width of each page.
@@ -198,6 +200,10 @@ fn directories(path: &Path) -> Result<(Vec<Page>, u64), Error> {
             return wrong("its directories are longer than the file, which is damaged");
         }
         let found = directory(&mut numbers, next, count).map_err(|error| io(path, error))?;
+        // The decoder makes room for them before it reads them.
+        if found.0.longest_entry > length {
+            return wrong("a directory has an entry longer than the file, which is damaged");
+        }
         pages.push(found.0);
         next = found.1;
     }
@@ -222,12 +228,17 @@ fn directory(numbers: &mut Numbers, at: u64, count: u64) -> std::io::Result<(Pag
         let (tag, kind) = (numbers.number(2)? as u16, numbers.number(2)?);
         let items = numbers.offset()?;
         let size = match kind {
-            1 => 1,
-            3 => 2,
-            4 => 4,
-            16 => 8,
+            1 | 2 | 6 | 7 => 1,
+            3 | 8 => 2,
+            4 | 9 | 11 | 13 => 4,
+            5 | 10 | 12 | 16..=18 => 8,
             _ => continue,
         };
+        page.longest_entry = page.longest_entry.max(items.saturating_mul(size));
+        // Unsigned integers.
+        if ![1, 3, 4, 16].contains(&kind) {
+            continue;
+        }
         // The first item; several that do not fit here stand elsewhere.
         let here = entry + if numbers.big_tiff { 12 } else { 8 };
         let mut value_at = here;
