@@ -127,8 +127,18 @@ pub(crate) fn check(mean: f64, variance: f64) -> Result<(), Error> {
 /// Takes rounding at the very ends of the range back into it.
 #[inline]
 pub(crate) fn saturate(mean: f64, variance: f64) -> (f64, f64) {
+    // Branches, which are foretold: the next step waits for these numbers.
     let largest = LARGEST_LOSS;
-    (mean.clamp(-largest, largest), variance.clamp(0.0, largest * largest))
+    let mean = if mean.abs() <= largest { mean } else { ends(mean, -largest, largest) };
+    let widest = largest * largest;
+    let good = 0.0 <= variance && variance <= widest;
+    (mean, if good { variance } else { ends(variance, 0.0, widest) })
+}
+
+#[cold]
+#[inline(never)]
+fn ends(value: f64, low: f64, high: f64) -> f64 {
+    value.clamp(low, high)
 }
 
 #[cfg(feature = "serde")]

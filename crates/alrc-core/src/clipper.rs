@@ -1,7 +1,7 @@
 //! The clipper: bounds from the moments, clipping, learning.
 
 use crate::error::ensure;
-use crate::kernel::{self, Output, Range};
+use crate::kernel::{self, Output};
 use crate::{BatchMoments, Bounds, Config, Error, Estimate, Float, Moments, Report};
 
 /// Where a clipper stands: a start, and a snapshot that restores exactly.
@@ -90,7 +90,7 @@ impl Clipper {
     #[inline(always)]
     pub fn clip<F: Float>(&mut self, losses: &mut [F]) -> Result<Report, Error> {
         let report = self.clip_only(losses)?;
-        self.learn(&report.batch);
+        self.learn(report.batch);
         Ok(report)
     }
 
@@ -104,7 +104,7 @@ impl Clipper {
     #[inline(always)]
     pub fn factors<F: Float>(&mut self, losses: &[F], factors: &mut [F]) -> Result<Report, Error> {
         let report = self.factors_only(losses, factors)?;
-        self.learn(&report.batch);
+        self.learn(report.batch);
         Ok(report)
     }
 
@@ -116,8 +116,7 @@ impl Clipper {
     /// As [`clip`](Self::clip).
     #[inline(always)]
     pub fn clip_only<F: Float>(&self, losses: &mut [F]) -> Result<Report, Error> {
-        let range = kernel::check(losses)?;
-        Ok(self.report(range, Output::Clipped(losses)))
+        self.report(Output::Clipped(losses))
     }
 
     /// As [`factors`](Self::factors), without learning.
@@ -130,8 +129,7 @@ impl Clipper {
             let (losses, factors) = (losses.len(), factors.len());
             return Err(Error::LengthMismatch { losses, factors });
         }
-        let range = kernel::check(losses)?;
-        Ok(self.report(range, Output::Factors(losses, factors)))
+        self.report(Output::Factors(losses, factors))
     }
 
     /// Learns from the clipped losses of one step, gathered over all workers.
@@ -153,7 +151,7 @@ impl Clipper {
         if batch.count() == 0 {
             return Err(Error::EmptyBatch);
         }
-        self.learn(batch);
+        self.learn(*batch);
         Ok(())
     }
 
@@ -178,12 +176,12 @@ impl Clipper {
     }
 
     #[inline(always)]
-    fn report<F: Float>(&self, range: Range<F>, output: Output<'_, F>) -> Report {
+    fn report<F: Float>(&self, output: Output<'_, F>) -> Result<Report, Error> {
         let moments = self.moments();
         let mean_and_sigma = moments.map(|it| (it.mean(), self.config.sigma(&it)));
         let bounds = self.config.bounds(mean_and_sigma);
-        let pass = kernel::run(&self.config, bounds, range, output);
-        Report {
+        let pass = kernel::run(&self.config, bounds, output)?;
+        Ok(Report {
             bounds,
             moments,
             sigma: mean_and_sigma.map_or(f64::NAN, |(_, sigma)| sigma),
@@ -191,15 +189,15 @@ impl Clipper {
             below: pass.below,
             largest: pass.largest,
             batch: pass.batch,
-        }
+        })
     }
 
     #[inline]
-    fn learn(&mut self, batch: &BatchMoments) {
+    fn learn(&mut self, batch: BatchMoments) {
         match &mut self.state {
-            State::Running(moments) => *moments = moments.after(batch, self.config.decay),
+            State::Running(moments) => *moments = moments.after(&batch, self.config.decay),
             State::Estimating(estimate) => {
-                if let Some(start) = estimate.add(batch, self.config.limit, self.config.offset) {
+                if let Some(start) = estimate.add(&batch, self.config.limit, self.config.offset) {
                     self.state = start.into();
                 }
             }

@@ -8,11 +8,17 @@ impl Float for f64 {}
 
 pub(crate) mod private {
     use core::fmt::Debug;
-    use core::ops::{Add, Mul};
+    use core::ops::{Add, Mul, Neg};
 
     /// What the kernels need of a float type.
     pub trait Sealed:
-        Copy + PartialOrd + Into<f64> + Add<Output = Self> + Mul<Output = Self> + Debug
+        Copy
+        + PartialOrd
+        + Into<f64>
+        + Add<Output = Self>
+        + Mul<Output = Self>
+        + Neg<Output = Self>
+        + Debug
     {
         /// The largest magnitude that a loss may have.
         const LARGEST: Self;

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use alrc_core::{
-    BatchMoments, Bounds, Clipper, Config, Estimate, LARGEST_LOSS, Limit, Moments, State,
+    BatchMoments, Bounds, Clipper, Config, Error, Estimate, Float, LARGEST_LOSS, Limit, Moments,
+    Report, State,
 };
 use proptest::prelude::*;
 
@@ -67,6 +68,57 @@ fn is_valid(state: State) -> bool {
             Estimate::resume(steps, k, e.seen(), *e.losses()) == Ok(e)
         }
     }
+}
+
+fn one_by_one<F: Float + Into<f64> + std::fmt::Debug + From<f32>>(
+    clipper: &Clipper,
+    losses: &[F],
+) -> Result<(), TestCaseError> {
+    let unused = F::from(-7.0);
+    let (mut factors, mut clipped) = (vec![unused; losses.len()], losses.to_vec());
+    let report = clipper.factors_only(losses, &mut factors);
+    // As text: a NaN is not equal to itself.
+    let text = |report: Result<Report, Error>| format!("{report:?}");
+    prop_assert_eq!(text(clipper.clip_only(&mut clipped)), text(report));
+    let bits = |losses: &[F]| losses.iter().map(|&l| l.into().to_bits()).collect::<Vec<_>>();
+    let mut singles: Vec<_> = losses.iter().map(|&loss| ([loss], [unused], [loss])).collect();
+    let reports: Vec<_> = singles
+        .iter_mut()
+        .map(|(loss, factor, clipped)| {
+            clipper.clip_only(clipped).and(clipper.factors_only(loss, factor))
+        })
+        .collect();
+    let Ok(report) = report else {
+        let bad = |report: &Result<_, _>| report.is_err();
+        let (index, count) =
+            (reports.iter().position(bad), reports.iter().filter(|r| bad(r)).count());
+        prop_assert!(
+            matches!(report, Err(Error::BadLoss { index: at, count: several, .. })
+                if Some(at) == index && several == count),
+            "{:?}: {:?}",
+            report,
+            index
+        );
+        prop_assert_eq!(bits(&clipped), bits(losses));
+        prop_assert_eq!(bits(&factors), bits(&vec![unused; losses.len()]));
+        return Ok(());
+    };
+    let reports = reports.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+    prop_assert_eq!(bits(&factors), singles.iter().flat_map(|s| bits(&s.1)).collect::<Vec<_>>());
+    prop_assert_eq!(bits(&clipped), singles.iter().flat_map(|s| bits(&s.2)).collect::<Vec<_>>());
+    prop_assert_eq!(report.above, reports.iter().map(|report| report.above).sum::<u64>());
+    prop_assert_eq!(report.below, reports.iter().map(|report| report.below).sum::<u64>());
+    let largest = reports.iter().map(|report| report.largest).fold(f64::NEG_INFINITY, f64::max);
+    prop_assert_eq!(report.largest, largest);
+    let clipped: Vec<f64> = clipped.into_iter().map(Into::into).collect();
+    let n = clipped.len() as f64;
+    let mean = clipped.iter().map(|loss| loss / n).sum::<f64>();
+    let variance = clipped.iter().map(|loss| (loss - mean).powi(2) / n).sum::<f64>();
+    let scale = clipped.iter().map(|loss| loss.abs()).fold(0.0, f64::max);
+    prop_assert!((report.batch.mean() - mean).abs() <= 1e-12 * scale);
+    let variance = variance.min(LARGEST_LOSS * LARGEST_LOSS);
+    prop_assert!((report.batch.variance() - variance).abs() <= 1e-12 * scale * scale);
+    Ok(())
 }
 
 proptest! {
@@ -134,6 +186,18 @@ proptest! {
                 prop_assert_eq!(factor, 0.0);
             }
         }
+    }
+
+    /// Batches of several blocks, most of whose losses are within the bounds, against their losses one
+    /// by one.
+    #[test]
+    fn a_batch_is_clipped_as_its_losses_are_one_by_one(
+        config in config(),
+        losses in prop::collection::vec(prop_oneof![100 => 0.0..10.0_f64, 1 => any_loss()], 1..300),
+    ) {
+        let clipper = Clipper::new(config, Moments::new(5.0, 9.0).unwrap()).unwrap();
+        one_by_one(&clipper, &losses)?;
+        one_by_one(&clipper, &losses.iter().map(|&loss| loss as f32).collect::<Vec<_>>())?;
     }
 
     #[test]
