@@ -142,6 +142,7 @@ fn bounds_beyond_the_losses_type() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too many steps")]
 fn constant_losses_have_a_standard_deviation() {
     let mut clipper = Clipper::new(Config::default(), Moments::new(1e4, 0.0).unwrap()).unwrap();
     for step in 0..100_000 {
@@ -285,7 +286,7 @@ fn the_report_says_what_happened() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "hours")]
+#[cfg_attr(miri, ignore = "too many steps")]
 fn ten_million_steps_stay_finite() {
     let check = |name: &str, losses: [f64; 2], single: bool| {
         let mut clipper = Clipper::new(Config::default(), Moments::default()).unwrap();
