@@ -10,16 +10,16 @@ fuzz_target!(|data: &[u8]| {
     let folder = fuzz::folder("config");
     let path = folder.join("config.toml");
     std::fs::write(&path, data).unwrap();
-    let read = read_settings::<supersample::Settings>(&folder);
+    let read = fuzz::frugal(data, || read_settings::<supersample::Settings>(&folder));
     fuzz::names_the_file(&read, "config.toml");
     if let Ok(settings) = read {
         let _ = settings.check();
         assert!(!settings.name().contains('/'));
     }
-    if let Ok(settings) = read_settings::<stem::Settings>(&folder) {
+    if let Ok(settings) = fuzz::frugal(data, || read_settings::<stem::Settings>(&folder)) {
         let _ = settings.check();
     }
-    if let Ok(grid) = Grid::open(path.to_str().unwrap())
+    if let Ok(grid) = fuzz::frugal(data, || Grid::open(path.to_str().unwrap()))
         && let Ok(runs) = grid.runs(Scale::Quick, None)
     {
         assert!(runs.iter().all(|settings| settings.check().is_ok()));

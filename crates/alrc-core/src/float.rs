@@ -1,6 +1,6 @@
 //! The number types that losses come in.
 
-/// A type of losses: `f32` or `f64`. Sealed; the methods are not part of the public interface.
+/// A type of losses: `f32` or `f64`, and no other. What it builds on is not part of the public interface.
 pub trait Float: private::Sealed {}
 
 impl Float for f32 {}

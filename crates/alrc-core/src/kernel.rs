@@ -1,4 +1,5 @@
-//! The passes over a batch: see what clipping makes of it, then write that.
+//! The passes over a batch: the losses within the bounds are added up to the first that is not, the rest
+//! is checked, then clipped, written and added block by block.
 
 use crate::{BatchMoments, Bounds, Config, Error, Float};
 use core::ops::Add;
@@ -117,11 +118,11 @@ fn many<F: Float>(
     if places > 0 {
         let (mut factors, mut clipped) = ([F::ONE; LANES], last);
         if sums.see(&limits, &[last]) {
-            let mut outside = Outside::NONE;
-            outside.count(&limits, &last);
-            let added = (LANES - places) as u64;
-            sums.above += outside.above() - added * u64::from(first > limits.upper);
-            sums.below += outside.below() - added * u64::from(first < limits.lower);
+            let count = |outside: &dyn Fn(F) -> bool| {
+                last[..places].iter().filter(|&&loss| outside(loss)).count() as u64
+            };
+            sums.above += count(&|loss| loss > limits.upper);
+            sums.below += count(&|loss| loss < limits.lower);
             (factors, clipped) = limits.apply_all(&last);
         }
         sums.add(&[clipped]);
@@ -237,12 +238,12 @@ impl<F: Float> Limits<F> {
     /// The factor and the clipped loss.
     #[inline(always)]
     fn apply(&self, loss: F) -> (F, F) {
-        if self.outside(loss) { self.scaled(loss) } else { (F::ONE, loss) }
+        if self.outside(loss) { self.apply_branchless(loss) } else { (F::ONE, loss) }
     }
 
     /// The same without branches, for several losses at a time.
     #[inline(always)]
-    fn scaled(&self, loss: F) -> (F, F) {
+    fn apply_branchless(&self, loss: F) -> (F, F) {
         let (above, below) = (loss > self.upper, loss < self.lower);
         let shifted = loss.to_f64() + self.offset;
         let (lower, upper) = (self.lower_target, self.upper_target);
@@ -253,8 +254,10 @@ impl<F: Float> Limits<F> {
         let factor = if ratio < self.max_factor { ratio } else { self.max_factor };
         // No factor moves a loss that the offset takes to zero.
         let moves = (above | below) & (shifted != 0.0);
-        let clipped = F::from_f64(factor * shifted - self.offset);
-        if moves { (F::from_f64(factor), clipped) } else { (F::ONE, loss) }
+        // An offset far above the losses takes their digits, and what is left can be too large.
+        let largest = F::LARGEST.to_f64();
+        let clipped = (factor * shifted - self.offset).clamp(-largest, largest);
+        if moves { (F::from_f64(factor), F::from_f64(clipped)) } else { (F::ONE, loss) }
     }
 
     /// Factors and clipped losses of a row.
@@ -262,7 +265,7 @@ impl<F: Float> Limits<F> {
     fn apply_all(&self, row: &[F; LANES]) -> ([F; LANES], [F; LANES]) {
         let (mut factors, mut clipped) = ([F::ONE; LANES], *row);
         for lane in 0..LANES {
-            (factors[lane], clipped[lane]) = self.scaled(row[lane]);
+            (factors[lane], clipped[lane]) = self.apply_branchless(row[lane]);
         }
         (factors, clipped)
     }

@@ -141,6 +141,22 @@ fn bounds_beyond_the_losses_type() {
     assert!(clipped.iter().all(|loss| loss.is_finite()));
 }
 
+/// An offset so far above the losses that nothing of them is left: rounding alone decides what they
+/// become, but they stay in range, and so do the moments.
+#[test]
+fn an_offset_that_drowns_the_losses() {
+    let limit = Limit::Fixed(Bounds::new(None, Some(1e38)).unwrap());
+    let config = Config { limit, offset: -2.7e54, decay: 0.0, ..Config::default() };
+    for losses in [vec![2e38_f32], vec![2e38; 11]] {
+        let mut clipper = Clipper::new(config, Moments::default()).unwrap();
+        let mut clipped = losses.clone();
+        clipper.clip(&mut clipped).unwrap();
+        assert!(clipped.iter().all(|loss| loss.is_finite()), "{clipped:?}");
+        let moments = clipper.moments().unwrap();
+        assert!(moments.mean().abs() <= f64::from(f32::MAX) && moments.variance() >= 0.0);
+    }
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "too many steps")]
 fn constant_losses_have_a_standard_deviation() {

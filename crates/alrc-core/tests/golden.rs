@@ -24,6 +24,7 @@ fn relative(ours: f64, theirs: f64) -> f64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "reading the files alone takes an hour")]
 fn every_step_of_every_file() {
     let mut worst = 0.0_f64;
     for file in AlrcFile::all().unwrap() {

@@ -193,8 +193,7 @@ fn meaning(
         StatusCode::OK => Ok(Meaning::Body { start: 0, total: content_length(headers) }),
         StatusCode::PARTIAL_CONTENT if asked.is_some() => match content_range(headers) {
             Some((start, total)) if asked == Some(version) && start == have => {
-                let rest = content_length(headers).map(|rest| start + rest);
-                Ok(Meaning::Body { start, total: total.or(rest) })
+                Ok(Meaning::Body { start, total })
             }
             _ => Err(StartOver(anyhow!(
                 "the server answered with another part or version than was asked for"

@@ -1,6 +1,7 @@
 //! Learning curves in panels side by side, as PNG and SVG.
 
 use super::{FONT, Figure, axes, chart, colour, legend, ticks};
+use crate::curve;
 use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -14,19 +15,27 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
     /// Step, lowest and highest loss of what the curve is the mean of; empty without.
     pub band: Vec<(f64, f64, f64)>,
-    /// Whether training ended here because losses were not finite any more.
+    /// Whether the losses after it are not finite.
     pub broke: bool,
 }
 
 impl Curve {
-    /// Of one run: steps and means up to the first that is not finite.
-    pub fn of_means(arm: usize, means: &[(u64, f64)]) -> Self {
-        let points: Vec<_> = means
-            .iter()
-            .map(|&(step, mean)| (step as f64, mean))
-            .take_while(|(_, mean)| mean.is_finite())
+    /// Of the rows of a run that was asked for so many steps, by one of its losses.
+    pub fn of_run<R>(arm: usize, rows: &[R], asked: u64, loss: impl Fn(&R) -> f32) -> Self {
+        let means = curve::means(rows, asked, &loss).into_iter();
+        let mut points: Vec<_> = means
+            .filter(|(_, mean)| mean.is_finite())
+            .map(|(step, mean)| (step as f64, mean))
             .collect();
-        let broke = points.len() < means.len();
+        let lived = rows.iter().rposition(|row| loss(row).is_finite()).map_or(0, |last| last + 1);
+        let broke = lived < rows.len();
+        if broke {
+            // Perhaps before the first point.
+            let last = rows[..lived].iter().rev().take(curve::width(asked) as usize).map(&loss);
+            let last: Vec<f64> = last.map(f64::from).filter(|loss| loss.is_finite()).collect();
+            let mean = last.iter().sum::<f64>() / last.len() as f64;
+            points.extend(mean.is_finite().then_some((lived as f64, mean)));
+        }
         Self { arm, points, band: Vec::new(), broke }
     }
 }
@@ -142,5 +151,28 @@ impl Figure for Curves {
             legend(&mut chart)?;
         }
         area.present()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_ends_where_the_losses_end() {
+        let of = |losses: &[f32]| Curve::of_run(0, losses, 1_000, |&loss| loss);
+        let whole = of(&[2.0; 1_000]);
+        assert_eq!((whole.broke, whole.points.len()), (false, 191));
+        // NaN from step 9 on: before the first mean over 50 steps.
+        let mut early = vec![4.0; 8];
+        early.extend([f32::NAN; 100]);
+        let early = of(&early);
+        assert_eq!((early.broke, early.points), (true, vec![(8.0, 4.0)]));
+        // One step was skipped: a gap, and training went on.
+        let mut gap = vec![3.0; 1_000];
+        gap[499] = f32::INFINITY;
+        let gap = of(&gap);
+        assert_eq!((gap.broke, gap.points.last()), (false, Some(&(1_000.0, 3.0))));
+        assert!(of(&[f32::NAN; 5]).points.is_empty());
     }
 }

@@ -128,7 +128,7 @@ fn write_curves(jobs: &[Job], folder: &Path, steps: u64) -> Result<()> {
     for job in jobs {
         let rows: Vec<Row> = metrics::read(&Files::new(&job.folder).metrics())?;
         for (panel, loss) in panels.iter_mut().zip(losses) {
-            panel.curves.push(Curve::of_means(job.arm, &curve::means(&rows, steps, loss)));
+            panel.curves.push(Curve::of_run(job.arm, &rows, steps, loss));
         }
     }
     let curves = Curves {

@@ -125,8 +125,8 @@ fn write_curves(jobs: &[Job], folder: &Path, options: &DemoOptions) -> Result<()
         .collect();
     for job in jobs {
         let rows: Vec<Row> = metrics::read(&Files::new(&job.folder).metrics())?;
-        let means = curve::means(&rows, options.steps, |row| row.raw);
-        panels[job.rate].curves.push(Curve::of_means(job.arm, &means));
+        let curve = Curve::of_run(job.arm, &rows, options.steps, |row| row.raw);
+        panels[job.rate].curves.push(curve);
     }
     let curves = Curves {
         panels,
