@@ -61,7 +61,7 @@ impl Picture {
 /// Writes a table of pictures as a PNG file.
 ///
 /// # Errors
-/// As [`png`], or the file cannot be written.
+/// As [`png()`], or the file cannot be written.
 pub fn write(path: &Path, titles: &[String], rows: &[Vec<Picture>], cell: usize) -> Result<()> {
     write_whole(path, &png(titles, rows, cell)?)
 }
