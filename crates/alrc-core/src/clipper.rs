@@ -192,6 +192,7 @@ impl Clipper {
         })
     }
 
+    /// By value: a report that nothing points into need not be in memory.
     #[inline]
     fn learn(&mut self, batch: BatchMoments) {
         match &mut self.state {

@@ -191,6 +191,11 @@ fn learned(run: &Run) -> bool {
 /// The arm without clipping.
 pub const NONE: &str = "none";
 
+/// An arm as people are shown it.
+pub fn shown(arm: &str) -> &str {
+    if arm == NONE { "without ALRC" } else { arm }
+}
+
 /// The name of an arm.
 fn arm(settings: &Settings) -> String {
     let Some(n) = settings.alrc.0 else { return NONE.into() };

@@ -1,6 +1,6 @@
 //! Figures of a report.
 
-use super::cells::{Cell, Cells, NONE};
+use super::cells::{Cell, Cells, shown};
 use crate::curve::{self, Point};
 use crate::figure::batches::{Batches, Place};
 use crate::figure::curves::{Curve, Curves, Panel};
@@ -32,8 +32,7 @@ pub fn learning_curves(cells: &Cells<'_>) -> Curves {
 }
 
 fn arms(cells: &Cells<'_>) -> Vec<String> {
-    let name = |arm: &String| if arm == NONE { "without ALRC" } else { arm }.to_owned();
-    cells.arms.iter().map(name).collect()
+    cells.arms.iter().map(|arm| shown(arm).to_owned()).collect()
 }
 
 /// The mean over the repeats at each step that all of them have reached; the band is from the smallest

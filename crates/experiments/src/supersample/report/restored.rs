@@ -1,6 +1,6 @@
 //! Test pictures as the networks of a sweep restore them.
 
-use super::cells::{Cells, NONE};
+use super::cells::{Cells, shown};
 use super::gather::{Run, State};
 use crate::figure::samples::{self, Picture};
 use crate::run::Files;
@@ -48,8 +48,7 @@ pub fn pictures(cells: &Cells<'_>) -> Result<Vec<Result<Vec<u8>, String>>> {
             for (row, [_, output, _]) in pictures.iter_mut().zip(found) {
                 row.push(output);
             }
-            let arm = if arm == NONE { "without ALRC" } else { arm };
-            let arm = arm.replace(", ", "\n");
+            let arm = shown(arm).replace(", ", "\n");
             titles.push(format!("{arm}\nseed {}{state}", run.settings.seed));
         }
         if pictures.is_empty() {

@@ -1,6 +1,6 @@
 //! Tables as Markdown and CSV.
 
-use super::cells::{Cell, Cells, NONE};
+use super::cells::{self, Cell, Cells};
 use super::gather::{Run, State};
 use super::statistics::{Sample, paired};
 use anyhow::{Context, Result};
@@ -87,8 +87,7 @@ fn table(
     note: &str,
     number: &dyn Fn(&Cell<'_>) -> String,
 ) -> Table {
-    let arms = cells.arms.iter().map(|arm| if arm == NONE { "without ALRC" } else { arm });
-    let arms: Vec<String> = arms.map(str::to_owned).collect();
+    let arms: Vec<String> = cells.arms.iter().map(|arm| cells::shown(arm).to_owned()).collect();
     let conditions = cells.conditions.iter().map(|name| if name.is_empty() { "all" } else { name });
     let conditions: Vec<String> = conditions.map(str::to_owned).collect();
     let shown =
